@@ -1,0 +1,89 @@
+# The course's commands; `make help` lists them. README.md has the plain commands for those without make.
+
+PYTHON  ?= python3
+BACKEND ?= tensorflow
+GPU     ?=
+NB      ?=
+SEEDS   ?= 42,43,44
+
+ifeq ($(BACKEND),tensorflow)
+  ifeq ($(GPU),)
+    VENV := .venv
+    LOCK := requirements.txt
+  else
+    VENV := .venv-gpu
+    LOCK := requirements-gpu.txt
+  endif
+else ifeq ($(BACKEND),jax)
+  VENV := .venv-jax
+  LOCK := requirements-jax.txt
+else
+  $(error BACKEND=$(BACKEND) has no lock here: use tensorflow (the default) or jax)
+endif
+
+BIN := $(VENV)/bin
+UV  := $(shell command -v uv 2>/dev/null)
+# TF_CPP_MIN_LOG_LEVEL spares the terminal; unknown to other backends, it does no harm.
+export KERAS_BACKEND := $(BACKEND)
+export TF_CPP_MIN_LOG_LEVEL := 2
+export PYTHONPATH := $(CURDIR)
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all lab full record refresh lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@echo "  options: NB=02 or NB=02,08 · SEEDS=42,43,44 · BACKEND=jax · GPU=1 (CUDA, Linux)"
+
+install: $(VENV)/.installed  ## build the environment from the hashed lock (about 700 MB to download, once)
+
+$(VENV)/.installed: $(LOCK)
+	@echo "Installing $(LOCK) into $(VENV): a minute or several, once"
+	@rm -f $@
+ifneq ($(UV),)
+	@test -x $(BIN)/python || uv venv --quiet --python '>=3.11,<3.14' $(VENV)
+	@uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK)
+else
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This is Python {sys.version.split()[0]}; the course needs 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+endif
+	@touch $@
+
+run: install  ## execute the notebooks on the bundled sample, pages under build/html
+	@$(BIN)/python -m tools.run "$(NB)"
+
+test: install  ## lint, unit tests, repository checks, nbval over every notebook, measured values
+	@echo "Lint"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@rm -rf build/results/sample
+	@echo "Unit tests and repository checks (under a minute)"; $(BIN)/python -m pytest -q -n 2 --ignore=tests/test_values.py tests
+	@echo "Notebooks, re-executed and compared (about a minute)"; $(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=300 $(wildcard [0-9][0-9]_*.ipynb)
+	@echo "Values that the notebooks measured"; $(BIN)/python -m pytest -q tests/test_values.py
+
+test-all: test  ## the same; solutions and browser tests join here
+
+lab: install  ## JupyterLab
+	@$(BIN)/jupyter lab
+
+full: install  ## run NB at full scale once for each of SEEDS, one result file a seed; finished seeds are skipped
+	@$(BIN)/python -m tools.full --notebooks "$(NB)" --seeds "$(SEEDS)"
+
+record: install  ## summarise the finished full-scale seeds of NB into results/full
+	@$(BIN)/python -m tools.record "$(NB)"
+
+refresh: install  ## re-execute NB in place, normalise, renew results/sample.json and the README's table
+	@$(BIN)/python -m tools.refresh "$(NB)"
+
+lock:  ## regenerate requirements*.txt from pyproject.toml (needs uv); UPGRADE=1 takes the newest versions
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
+	@for extra in tensorflow gpu jax; do \
+	  file=requirements-$$extra.txt; [ $$extra = tensorflow ] && file=requirements.txt; \
+	  uv pip compile --quiet pyproject.toml --extra $$extra --universal --fork-strategy fewest --generate-hashes \
+	    --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o $$file || exit 1; \
+	  echo "$$file"; done
+
+clean:  ## remove what was generated (not the environments, not full-scale results)
+	@rm -rf build/html build/logs build/checkpoints build/results/sample .pytest_cache .ruff_cache
+	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,300 @@
+"""Loading: the sample, the three places for real data, and everything that can be wrong with a file."""
+
+import http.server
+import json
+import os
+import shutil
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+
+from utils import datasets
+from utils.datasets import DataError, load_mnist
+
+
+class FakeRun:
+    """The two things that a loader asks of a Run."""
+
+    def __init__(self, scale):
+        self.scale = scale
+        self.facts = {}
+
+    def note_data(self, **facts):
+        self.facts.update(facts)
+
+
+def arrays(n_train=40, n_test=10) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    sizes = {"train": n_train, "test": n_test}
+    images = {f"x_{s}": rng.integers(0, 256, (n, 28, 28)).astype("uint8") for s, n in sizes.items()}
+    return images | {f"y_{s}": (np.arange(n) % 10).astype("uint8") for s, n in sizes.items()}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty Keras cache, no COURSE_DATA, and no server behind the publisher's address."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    monkeypatch.setattr(datasets, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+    return tmp_path / "keras" / "datasets"
+
+
+@pytest.fixture
+def folder(cache, tmp_path, monkeypatch):
+    """A COURSE_DATA folder."""
+    path = tmp_path / "data"
+    path.mkdir()
+    monkeypatch.setenv("COURSE_DATA", str(path))
+    return path
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A small mnist.npz that counts as the published one."""
+    path = tmp_path / "published.npz"
+    np.savez_compressed(path, **arrays())
+    monkeypatch.setattr(datasets, "MNIST_SHA256", datasets._sha256(path))
+    return path
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """A local HTTP server in the publisher's place that answers every request with what it is told."""
+    servers = []
+
+    def start(body: bytes, content_type="application/octet-stream", claimed_length=None):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(claimed_length or len(body)))
+                self.end_headers()
+                self.wfile.write(body)  # and hangs up, early where more was claimed
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        monkeypatch.setattr(datasets, "MNIST_URL", f"http://127.0.0.1:{server.server_port}/mnist.npz")
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def left_in(cache) -> list[str]:
+    return sorted(p.name for p in cache.rglob("*")) if cache.exists() else []
+
+
+def test_sample(cache, capsys):
+    run = FakeRun("sample")
+    (X_train, y_train), (X_test, y_test) = load_mnist(run)
+    for X, y in ((X_train, y_train), (X_test, y_test)):
+        assert X.dtype == y.dtype == np.uint8
+        assert X.shape == (len(y), 28, 28)
+        assert set(y) == set(range(10))
+    assert run.facts["n_train"] == len(X_train)
+    assert "sample digits" in capsys.readouterr().out
+    assert left_in(cache) == []
+
+
+def test_sample_is_never_a_substitute(cache):
+    with pytest.raises(DataError):
+        load_mnist(FakeRun("full"))
+
+
+def test_offline_with_nothing_cached_gives_one_helpful_error(cache):
+    with pytest.raises(DataError) as caught:
+        load_mnist(FakeRun("full"))
+    message = str(caught.value)
+    for part in (
+        "MNIST (mnist.npz) was not found",
+        "COURSE_DATA: not set",
+        str(cache),
+        "127.0.0.1:9",
+        "Two ways out",
+    ):
+        assert part in message
+    assert left_in(cache) == []
+
+
+def test_course_data_comes_first(folder, cache, published, capsys):
+    cache.mkdir(parents=True)
+    shutil.copy(published, cache / "mnist.npz")
+    np.savez_compressed(folder / "mnist.npz", **arrays(n_train=20))
+    run = FakeRun("full")
+    (X_train, _), _ = load_mnist(run)
+    assert len(X_train) == 20
+    assert run.facts["name"] == "mnist.npz (the reader's own)"
+    assert run.facts["sha256"] == datasets._sha256(folder / "mnist.npz")
+    assert "the reader's own" in capsys.readouterr().out
+
+
+def test_dataset_json_names_a_copy(folder):
+    np.savez_compressed(folder / "mnist.npz", **arrays())
+    (folder / "dataset.json").write_text(json.dumps({"mnist.npz": "MNIST (a copy)"}))
+    run = FakeRun("full")
+    load_mnist(run)
+    assert run.facts["name"] == "MNIST (a copy)"
+
+
+@pytest.mark.parametrize("content", ["{", '["MNIST"]'], ids=["no JSON", "no object"])
+def test_broken_dataset_json(folder, content):
+    np.savez_compressed(folder / "mnist.npz", **arrays())
+    (folder / "dataset.json").write_text(content)
+    with pytest.raises(DataError, match=r"dataset\.json is not a JSON object"):
+        load_mnist(FakeRun("full"))
+
+
+def test_the_published_file_keeps_its_name_in_course_data(folder, published):
+    shutil.copy(published, folder / "mnist.npz")
+    run = FakeRun("full")
+    load_mnist(run)
+    assert run.facts["name"] == "MNIST"
+
+
+def test_cache_is_used_without_a_network(cache, published):
+    cache.mkdir(parents=True)
+    shutil.copy(published, cache / "mnist.npz")
+    (X_train, _), _ = load_mnist(FakeRun("full"))
+    assert len(X_train) == 40
+
+
+def test_course_data_without_the_file_goes_on_to_the_cache(folder, cache, published):
+    cache.mkdir(parents=True)
+    shutil.copy(published, cache / "mnist.npz")
+    run = FakeRun("full")
+    load_mnist(run)
+    assert run.facts["name"] == "MNIST"
+
+
+def test_download(cache, published, serve):
+    serve(published.read_bytes())
+    (X_train, _), _ = load_mnist(FakeRun("full"))
+    assert len(X_train) == 40
+    assert left_in(cache) == ["mnist.npz"]
+
+
+def test_download_replaces_a_wrong_file_in_the_cache_only_when_it_succeeds(cache, published, serve):
+    cache.mkdir(parents=True)
+    (cache / "mnist.npz").write_bytes(b"half of an earlier download")
+    with pytest.raises(DataError, match="its hash differs"):
+        load_mnist(FakeRun("full"))
+    assert (cache / "mnist.npz").read_bytes() == b"half of an earlier download"
+    serve(published.read_bytes())
+    load_mnist(FakeRun("full"))
+    assert (cache / "mnist.npz").read_bytes() == published.read_bytes()
+
+
+@pytest.mark.parametrize("claimed", [True, False], ids=["connection lost", "shorter than published"])
+def test_interrupted_download(cache, published, serve, claimed):
+    whole = published.read_bytes()
+    serve(whole[: len(whole) // 2], claimed_length=len(whole) if claimed else None)
+    with pytest.raises(DataError, match="download: "):
+        load_mnist(FakeRun("full"))
+    assert left_in(cache) == []
+
+
+def test_server_that_answers_with_html(cache, published, serve):
+    serve(b"<!doctype html><title>Sign in to the network</title>", content_type="text/html")
+    with pytest.raises(DataError, match="download: "):
+        load_mnist(FakeRun("full"))
+    assert left_in(cache) == []
+
+
+def test_truncated_file(folder, published):
+    whole = published.read_bytes()
+    (folder / "mnist.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"mnist\.npz cannot be read as an \.npz archive"):
+        load_mnist(FakeRun("full"))
+
+
+def test_damaged_inside(folder, published):
+    content = bytearray(published.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(200)
+    (folder / "mnist.npz").write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        load_mnist(FakeRun("full"))
+
+
+@pytest.mark.parametrize("content", [b"not a zip", b"", b"\x93NUMPY"], ids=["text", "empty", "half an npy"])
+def test_no_zip(folder, content):
+    (folder / "mnist.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz archive"):
+        load_mnist(FakeRun("full"))
+
+
+def test_an_npy_file_under_the_name(folder):
+    with (folder / "mnist.npz").open("wb") as file:
+        np.save(file, np.zeros((3, 28, 28), "uint8"))
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz archive"):
+        load_mnist(FakeRun("full"))
+
+
+def test_a_zip_of_something_else(folder):
+    with zipfile.ZipFile(folder / "mnist.npz", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(DataError, match="lacks x_train, y_train, x_test, y_test"):
+        load_mnist(FakeRun("full"))
+
+
+def test_pickled_content_is_never_loaded(folder):
+    np.savez(folder / "mnist.npz", **arrays() | {"x_train": np.array([{}], dtype=object)})
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz archive"):
+        load_mnist(FakeRun("full"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("x_train", np.zeros((40, 28, 28), "float32")),
+        ("x_train", np.zeros((40, 784), "uint8")),
+        ("x_test", np.zeros((10, 32, 32), "uint8")),
+        ("x_train", np.uint8(3)),
+        ("y_train", np.zeros(40, "int64")),
+        ("y_train", np.zeros(39, "uint8")),
+        ("y_test", np.zeros((10, 1), "uint8")),
+        ("y_test", np.zeros((0,), "uint8")),
+        ("y_test", np.full(10, 10, "uint8")),
+    ],
+    ids=["float", "flat", "32 x 32", "scalar", "int64", "one too few", "column", "none", "label 10"],
+)
+def test_wrong_shape_dtype_or_label(folder, key, value):
+    np.savez_compressed(folder / "mnist.npz", **arrays() | {key: value})
+    with pytest.raises(DataError, match=rf"mnist\.npz: .*{key.split('_')[1]}"):
+        load_mnist(FakeRun("full"))
+
+
+def test_course_data_that_is_no_folder(folder, tmp_path, monkeypatch):
+    for wrong in (tmp_path / "nowhere", tmp_path / "a file"):
+        monkeypatch.setenv("COURSE_DATA", str(wrong))
+        if wrong.name == "a file":
+            wrong.write_text("")
+        with pytest.raises(DataError, match=r"COURSE_DATA=.* cannot be read"):
+            load_mnist(FakeRun("full"))
+
+
+def test_unreadable_folder(folder, monkeypatch):
+    folder.chmod(0)
+    if os.access(folder, os.R_OK):  # root reads everything: say what the system says to others
+
+        def refuse(path):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(datasets.Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
+        load_mnist(FakeRun("full"))
+    folder.chmod(0o755)
+
+
+def test_cache_that_cannot_be_written(cache, published, serve):
+    serve(published.read_bytes())
+    cache.parent.write_text("a file where the cache's folder should be")
+    with pytest.raises(DataError, match="download: "):
+        load_mnist(FakeRun("full"))

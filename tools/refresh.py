@@ -1,0 +1,69 @@
+"""make refresh: re-execute notebooks in place at the sample scale, normalise them, renew what is derived from them."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+
+from tools import notebooks, readme_table
+from utils import results
+
+# Metadata that varies with the machine or the editor. CI runs the same with --verify.
+NBSTRIPOUT = ["--keep-output", "--keep-count", "--keep-id", "--extra-keys", "metadata.language_info"]
+SAMPLE_SEED = 42
+
+
+def last_state(text: str) -> str:
+    """What a terminal shows of a text in which progress bars overwrote themselves."""
+    return "".join(
+        line.rstrip("\n").split("\r")[-1] + "\n" * line.endswith("\n") for line in text.splitlines(True)
+    )
+
+
+def normalise(notebook: nbformat.NotebookNode) -> None:
+    """Join split streams, keep each bar's last state, drop the times at which cells ran."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        joined = []
+        for output in cell.outputs:
+            if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+                joined[-1].text += output.text
+            else:
+                joined.append(output)
+        for output in joined:
+            if output.output_type == "stream":
+                output.text = last_state(output.text)
+        cell.outputs = joined
+    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+
+
+def main(numbers: str = "") -> None:
+    if (
+        os.environ.get("COURSE_SCALE", "sample") != "sample"
+        or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow"
+    ):
+        sys.exit(
+            "Stored outputs are those of the sample scale on TensorFlow: unset COURSE_SCALE and KERAS_BACKEND."
+        )
+    paths = notebooks.find(numbers)
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *paths], check=True)
+    for path in paths:
+        executed = notebooks.execute(path, COURSE_SEED=str(SAMPLE_SEED))
+        normalise(executed)
+        notebooks.write_text(path, nbformat.writes(executed) + "\n")
+        subprocess.run([sys.executable, "-m", "nbstripout", *NBSTRIPOUT, path], check=True)
+        if measured := results.read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
+            expected = results.read_json(results.SAMPLE)
+            expected.setdefault("notebooks", {})[path.stem] = measured
+            results.write_json(results.SAMPLE, expected)
+    readme_table.update()
+    print(
+        "Renewed: the notebooks' outputs, results/sample.json, the table in README.md. Read the diff before you commit."
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

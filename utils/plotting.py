@@ -1,0 +1,80 @@
+"""Figures that more than one cell draws. Importing this module sets the course's Matplotlib style."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+plt.style.use(Path(__file__).with_name("course.mplstyle"))
+
+TRAINING, VALIDATION = "#56B4E9", "#D55E00"
+
+
+def show_images(
+    images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 10, title: str | None = None
+) -> Figure:
+    """Draw images, (n, height, width) or (n, height, width, channels), in a grid with a title each.
+
+    Single-channel images are drawn in grey, black to white over the range of all of them.
+    """
+    rows = -(-len(images) // columns)
+    caption = 0.25 * (1 + max(t.count("\n") for t in titles)) if titles is not None else 0
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(9, rows * (9 / columns + caption)), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    grey = {"vmin": images.min(), "vmax": images.max(), "cmap": "gray"}
+    for i, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
+        if image.ndim == 3 and image.shape[-1] == 1:
+            image = image[..., 0]
+        axis.imshow(image, **(grey if image.ndim == 2 else {}))
+        if titles is not None:
+            axis.set_title(titles[i], fontsize=9, loc="center")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def learning_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> Figure:
+    """Accuracy by epoch on training and validation data, one panel a model, the kept epoch marked.
+
+    histories: model name -> `History.history` with "accuracy" and "val_accuracy". The kept epoch is the
+    first with the highest validation accuracy, as `ModelCheckpoint(save_best_only=True)` keeps it.
+    """
+    figure, axes = plt.subplots(1, len(histories), sharey=True, squeeze=False, layout="constrained")
+    for axis, (name, history) in zip(axes.flat, histories.items(), strict=True):
+        epochs = np.arange(1, len(history["accuracy"]) + 1)
+        axis.plot(epochs, history["accuracy"], color=TRAINING, linestyle="--", label="training")
+        axis.plot(epochs, history["val_accuracy"], color=VALIDATION, label="validation")
+        best = int(np.argmax(history["val_accuracy"]))
+        axis.plot(epochs[best], history["val_accuracy"][best], "o", color=VALIDATION, label="kept")
+        axis.set(title=name, xlabel="epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0, 0].set_ylabel("accuracy")
+    axes[0, 0].legend(loc="lower right")
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def confusion_heatmap(matrix: np.ndarray, labels: Sequence[str], title: str) -> Figure:
+    """Counts of true (rows) against predicted (columns) classes; the colour grows with the mistakes.
+
+    matrix: (classes, classes) counts, as `sklearn.metrics.confusion_matrix` gives them.
+    """
+    figure, axis = plt.subplots(figsize=(5.4, 5), layout="constrained")
+    mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
+    counts = np.where(matrix > 0, matrix.astype(str), "")
+    sns.heatmap(
+        mistakes, annot=counts, fmt="", cmap="Oranges", cbar=False, square=True,
+        xticklabels=labels, yticklabels=labels, linewidths=0.5, ax=axis,
+    )  # fmt: skip
+    axis.set(xlabel="predicted", ylabel="true")
+    axis.tick_params(length=0, rotation=0)
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure

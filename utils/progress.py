@@ -1,0 +1,36 @@
+"""Progress of a training, one line a model."""
+
+import sys
+
+import keras
+from tqdm import tqdm
+
+
+class EpochProgress(keras.callbacks.Callback):
+    """A bar that grows by one an epoch and shows the validation accuracy; pass `verbose=0` to `fit`.
+
+    tqdm has a callback of its own; it draws notebook widgets, which are not kept when a notebook is saved,
+    or else writes to stderr.
+    """
+
+    def __init__(self, title: str):
+        super().__init__()
+        self.title = title
+
+    def on_train_begin(self, logs=None):
+        self.bar = tqdm(
+            total=self.params["epochs"],
+            desc=self.title,
+            unit="epoch",
+            file=sys.stdout,
+            ncols=100,
+            mininterval=0.5,
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {"validation": f"{logs['val_accuracy']:.1%}"} if logs and "val_accuracy" in logs else {}
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()

@@ -1,0 +1,148 @@
+"""Run: one notebook at one scale with one seed. It seeds, picks, records and compares."""
+
+import datetime
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+import keras
+import pandas as pd
+
+from utils import results
+
+SCALES = ("sample", "full")
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+class Run:
+    """One execution of a notebook.
+
+    `COURSE_SCALE` (sample, the default, or full) and `COURSE_SEED` (42) say which. What is recorded goes to
+    build/results/<scale>/<notebook>-seed<seed>.json after every call, in the shape of `utils.results`.
+
+    Raises ValueError for an unknown scale or a seed that is no whole number from 0 to 2**32 - 1.
+    """
+
+    def __init__(self, notebook: str):
+        self.notebook = notebook
+        self.scale = _scale(os.environ.get("COURSE_SCALE") or "sample")
+        self.seed = _seed(os.environ.get("COURSE_SEED") or "42")
+        # Read when the first operation runs. JAX's flag concerns GPUs; torch has no such variable.
+        os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+        if "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
+            os.environ["XLA_FLAGS"] = (
+                f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+            )
+        keras.utils.set_random_seed(self.seed)
+        self._result = {
+            "notebook": notebook,
+            "scale": self.scale,
+            "data": {},
+            "environment": environment(),
+            "date": datetime.date.today().isoformat(),
+            "seeds": [self.seed],
+            "models": {},
+        }
+        print(self)
+        if "CPU" in self._result["environment"]["device"] and (gpu := _installed_gpu()):
+            print(f"This machine has a GPU ({gpu}) that Keras does not see: see “Full scale” in README.md")
+
+    def __str__(self) -> str:
+        env = self._result["environment"]
+        return f"{self.scale} scale · seed {self.seed} · Keras {env['keras']} on {env['backend']} · {env['device']}"
+
+    def pick(self, *, sample, full):
+        """The value for this run's scale."""
+        return {"sample": sample, "full": full}[self.scale]
+
+    def note_data(self, **facts: str | int) -> None:
+        """Note facts about the data (name, sha256, n_train, …) beside what is recorded."""
+        self._result["data"].update(facts)
+
+    def record(
+        self,
+        model: str,
+        *,
+        parameters: int | None = None,
+        epochs: int | None = None,
+        seconds: float | None = None,
+        **metrics: float,
+    ) -> None:
+        """Note one model's results under the name that the tables show; a second call replaces the first.
+
+        parameters: number of trained and frozen weights; epochs: trained; seconds: spent on training;
+        metrics: such as test_accuracy, as fractions.
+        """
+        if not metrics:
+            raise ValueError(
+                f"nothing to record for {model!r}: pass at least one metric, such as test_accuracy=0.98"
+            )
+        facts = {"parameters": parameters, "epochs": epochs}
+        entry = {name: int(value) for name, value in facts.items() if value is not None}
+        if seconds is not None:
+            entry["seconds"] = [round(float(seconds), 1)]
+        entry |= {name: results.summary([float(value)]) for name, value in metrics.items()}
+        self._result["models"][model] = entry
+        results.write_json(results.run_path(self.notebook, self.scale, self.seed), self._result)
+
+    def compare(self, **metrics: str) -> pd.DataFrame:
+        """The table book · recorded full run · this run, one row a model.
+
+        metrics: heading by metric, such as test_accuracy="test accuracy" (the default).
+        """
+        recorded = results.recorded_result(self.notebook)
+        columns = {
+            "book": results.book_result(self.notebook),
+            results.recorded_heading(recorded): recorded,
+            f"this run: {self._result['data'].get('name', self.scale)}": self._result,
+        }
+        return results.comparison_table(columns, metrics or {"test_accuracy": "test accuracy"})
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python, Keras and its backend, and the device that computes."""
+    backend = keras.backend.backend()
+    module = sys.modules[backend]  # Keras has imported it
+    return {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": f"{BACKENDS.get(backend, backend)} {module.__version__}",
+        "device": _device(),
+    }
+
+
+def _device() -> str:
+    """The device on which Keras puts a tensor."""
+    if "CPU" not in str(keras.ops.zeros(1).device).upper():
+        return _installed_gpu() or "GPU"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"CPU, {cores} core" + ("s" if cores != 1 else "")
+
+
+def _installed_gpu() -> str:
+    """Name of the first NVIDIA GPU that the driver reports, '' without one."""
+    if not shutil.which("nvidia-smi"):
+        return ""
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""
+
+
+def _scale(value: str) -> str:
+    if value not in SCALES:
+        raise ValueError(
+            f"COURSE_SCALE={value!r} is not a scale. Valid: 'sample' (the default: bundled data, minutes on a laptop) "
+            "and 'full' (the real data and the book's epochs)."
+        )
+    return value
+
+
+def _seed(value: str) -> int:
+    if not value.isdecimal() or int(value) >= 2**32:
+        raise ValueError(f"COURSE_SEED={value!r} is not a seed: use a whole number from 0 to {2**32 - 1}.")
+    return int(value)

@@ -1,0 +1,21 @@
+"""Tables that read the same on every backend, terminal and rerun."""
+
+import keras
+import pandas as pd
+
+
+def layer_table(model: keras.Model) -> pd.DataFrame:
+    """Layers of a built model: name, type, output shape without the batch, parameters; a last row sums up.
+
+    Unlike `model.summary()`, the table does not change with the terminal, with training or with the models
+    built before, so that a notebook's stored output can be compared to the letter. Name every layer.
+    """
+    rows = [
+        (layer.name, type(layer).__name__, " × ".join(map(str, layer.output.shape[1:])), layer.count_params())
+        for layer in model.layers
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
+    rows.append(("total", "", "", model.count_params()))
+    table = pd.DataFrame(rows, columns=["layer", "type", "output shape", "parameters"])
+    table["parameters"] = table["parameters"].map("{:,}".format)
+    return table.set_index("layer")
