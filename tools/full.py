@@ -7,6 +7,7 @@ when its notebook ran to the end; it is run again when the notebook's code has c
 import argparse
 import datetime
 import hashlib
+import sys
 import time
 from pathlib import Path
 
@@ -40,15 +41,26 @@ def run_seed(path: Path, seed: int) -> None:
         result_path.unlink(missing_ok=True)  # of an interrupted run
     print(f"{path.stem}, seed {seed}: running at full scale", flush=True)
     start = time.perf_counter()
-    executed = notebooks.execute(path, echo=True, COURSE_SCALE="full", COURSE_SEED=str(seed))
     name = f"{path.stem}-seed{seed}"
-    notebooks.write_html(executed, notebooks.BUILD / "html" / "full" / f"{name}.html", name)
+    page = notebooks.BUILD / "html" / "full" / f"{name}.html"
+    try:
+        executed = notebooks.execute(path, echo=True, COURSE_SCALE="full", COURSE_SEED=str(seed))
+    except notebooks.NotebookFailed as failure:
+        notebooks.write_html(failure.notebook, page, name)
+        sys.exit(f"\n{failure}\nHow far it got: {page}")
+    notebooks.write_html(executed, page, name)
     if not (result := results.read_json(result_path)):
         print(f"{path.stem}: recorded nothing")
         return
     finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     result |= {"code": code, "total_seconds": round(time.perf_counter() - start, 1), "finished": finished}
     results.write_json(result_path, result)
+    for model, entry in result["models"].items():
+        shown = [
+            f"{name} {results.format_metric(name, value)}"
+            for name, value in results.metrics_of(entry).items()
+        ]
+        print(f"  {model}: {', '.join(shown)}")
     print(f"{path.stem}, seed {seed}: {result['total_seconds']:,.0f} s, written to {result_path}", flush=True)
 
 

@@ -11,7 +11,7 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from utils.results import ROOT
+from utils.results import ROOT, write_text
 
 BUILD = ROOT / "build"
 
@@ -28,6 +28,14 @@ def find(numbers: str = "") -> list[Path]:
             f"NB={numbers}: there is no notebook {', '.join(unknown)}. There are: {', '.join(notebooks)}."
         )
     return [notebooks[number] for number in wanted]
+
+
+class NotebookFailed(Exception):
+    """A notebook stopped; `notebook` holds what it had done, the message says where and why."""
+
+    def __init__(self, message: str, notebook: NotebookNode):
+        super().__init__(message)
+        self.notebook = notebook
 
 
 class _Client(NotebookClient):
@@ -54,7 +62,7 @@ def execute(path: Path, echo: bool = False, **env: str) -> NotebookNode:
 
     echo: print what the cells print, rather than a bar over the cells. env: environment variables for the
     kernel, beside the caller's. What the backend's C++ code writes goes to build/logs, not into the outputs.
-    Exits with one message where a cell fails.
+    Raises NotebookFailed where a cell fails or the kernel dies.
     """
     notebook = nbformat.read(path, as_version=4)
     log_path = BUILD / "logs" / f"{path.stem}.log"
@@ -75,14 +83,10 @@ def execute(path: Path, echo: bool = False, **env: str) -> NotebookNode:
         client.bar = bar
         try:
             client.execute(env={**os.environ, **env}, stdout=log, stderr=log)
-        except CellExecutionError as error:
-            bar.close()
-            sys.exit(f"\n{path.name} failed:\n{error.traceback}\nThe backend's own messages: {log_path}")
-        except DeadKernelError:
-            bar.close()
-            sys.exit(
-                f"\n{path.name}: the kernel died (out of memory?). The backend's own messages: {log_path}"
-            )
+        except (CellExecutionError, DeadKernelError) as error:
+            why = getattr(error, "traceback", "the kernel died (out of memory?)")
+            message = f"{path.name} failed: {why}\nThe backend's own messages: {log_path}"
+            raise NotebookFailed(message, notebook) from None
     return notebook
 
 
@@ -93,14 +97,6 @@ def write_html(notebook: NotebookNode, path: Path, title: str) -> None:
         setattr(exporter, script, "")
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     write_text(path, page)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def heading(notebook: NotebookNode) -> str:

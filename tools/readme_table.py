@@ -46,7 +46,7 @@ def with_table(text: str) -> str:
 
 def update() -> None:
     """Renew the table in README.md."""
-    notebooks.write_text(README, with_table(README.read_text(encoding="utf-8")))
+    results.write_text(README, with_table(README.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

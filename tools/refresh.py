@@ -22,7 +22,7 @@ def last_state(text: str) -> str:
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
-    """Join split streams, keep each bar's last state, drop the times at which cells ran."""
+    """Join split streams, keep what a terminal would show of them, drop the times at which cells ran."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
@@ -36,7 +36,7 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
         for output in joined:
             if output.output_type == "stream":
                 output.text = last_state(output.text)
-        cell.outputs = joined
+        cell.outputs = [output for output in joined if output.get("text") != ""]
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 
@@ -51,9 +51,12 @@ def main(numbers: str = "") -> None:
     paths = notebooks.find(numbers)
     subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *paths], check=True)
     for path in paths:
-        executed = notebooks.execute(path, COURSE_SEED=str(SAMPLE_SEED))
+        try:
+            executed = notebooks.execute(path, COURSE_SEED=str(SAMPLE_SEED))
+        except notebooks.NotebookFailed as failure:
+            sys.exit(f"\n{failure}\nThe stored notebook is as it was.")
         normalise(executed)
-        notebooks.write_text(path, nbformat.writes(executed) + "\n")
+        results.write_text(path, nbformat.writes(executed) + "\n")
         subprocess.run([sys.executable, "-m", "nbstripout", *NBSTRIPOUT, path], check=True)
         if measured := results.read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
             expected = results.read_json(results.SAMPLE)

@@ -6,6 +6,7 @@ import sys
 import time
 
 from tools import notebooks
+from utils import results
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -24,18 +25,24 @@ def main(numbers: str = "") -> None:
     paths = notebooks.find(numbers)
     pages = notebooks.BUILD / "html"
     print(f"Executing {len(paths)} notebook(s), about a minute each; pages go to {pages}")
-    items = []
+    items, failures = [], []
     for path in paths:
         start = time.perf_counter()
-        executed = notebooks.execute(path)
+        try:
+            executed = notebooks.execute(path)
+        except notebooks.NotebookFailed as failure:
+            executed = failure.notebook  # its page shows how far it got
+            failures.append(str(failure))
         title = notebooks.heading(executed)
         notebooks.write_html(executed, pages / f"{path.stem}.html", title)
         seconds = time.perf_counter() - start
         items.append(f'<li><a href="{path.stem}.html">{html.escape(title)}</a> ({seconds:.0f} s)</li>')
     scale, seed = os.environ.get("COURSE_SCALE") or "sample", os.environ.get("COURSE_SEED") or "42"
     index = PAGE.format(scale=scale.capitalize(), seed=seed, items="\n".join(items))
-    notebooks.write_text(pages / "index.html", index)
+    results.write_text(pages / "index.html", index)
     print(f"Open {pages / 'index.html'}")
+    if failures:
+        sys.exit("\n" + "\n\n".join(failures))
 
 
 if __name__ == "__main__":

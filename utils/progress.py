@@ -1,4 +1,4 @@
-"""Progress of a training, one line a model."""
+"""Progress of a training, one bar a model."""
 
 import sys
 
@@ -7,7 +7,9 @@ from tqdm import tqdm
 
 
 class EpochProgress(keras.callbacks.Callback):
-    """A bar that grows by one an epoch and shows the validation accuracy; pass `verbose=0` to `fit`.
+    """A bar that grows by one an epoch, shows the validation accuracy, and goes when the training ends.
+
+    For `fit(..., verbose=0, callbacks=[EpochProgress("LeNet5")])`.
 
     tqdm has a callback of its own; it draws notebook widgets, which are not kept when a notebook is saved,
     or else writes to stderr.
@@ -25,6 +27,7 @@ class EpochProgress(keras.callbacks.Callback):
             file=sys.stdout,
             ncols=100,
             mininterval=0.5,
+            leave=False,
         )
 
     def on_epoch_end(self, epoch, logs=None):

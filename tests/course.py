@@ -1,0 +1,47 @@
+"""What several tests need to know about the notebooks."""
+
+import ast
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted(ROOT.glob("[0-9][0-9]_*.ipynb"))
+IGNORED = "nbval-ignore-output"
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def code_cells(notebook: dict) -> list[dict]:
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def is_compared(cell: dict) -> bool:
+    """Whether nbval holds the cell's stored output against a new one."""
+    return IGNORED not in cell["metadata"].get("tags", [])
+
+
+def printed_text(cell: dict) -> str:
+    """The text that a cell stores: streams and results, without the bare names of figures."""
+    texts = []
+    for output in cell["outputs"]:
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        if not (text := "".join(text)).startswith("<Figure"):
+            texts.append(text)
+    return "".join(texts).strip()
+
+
+def definitions(path: Path, names: set[str], namespace: dict) -> dict:
+    """Execute a notebook's functions of these names, as they stand there, in the namespace."""
+    for cell in code_cells(read(path)):
+        for node in ast.parse(source(cell)).body:
+            if isinstance(node, ast.FunctionDef) and node.name in names:
+                exec(compile(ast.Module([node], []), str(path), "exec"), namespace)
+    if missing := names - namespace.keys():
+        raise LookupError(f"{path.name} does not define {', '.join(sorted(missing))}")
+    return namespace

@@ -1,0 +1,86 @@
+"""The sample carries notebook 02's lesson, by two standard errors over repeated splits of the originals.
+
+The networks and their training are the notebook's own functions, on its recipe for “Does order matter?”.
+"""
+
+import keras
+import numpy as np
+import pytest
+from course import NOTEBOOKS, definitions
+from keras import layers
+
+from utils.datasets import SAMPLE
+
+SPLITS = 4
+VERSIONS = 2  # drawings of each original, neighbours in the sample
+EPOCHS = 4  # the notebook's SHUFFLE_EPOCHS at the sample scale
+BATCH = 64
+NOTEBOOK = next(path for path in NOTEBOOKS if path.name.startswith("02"))
+
+
+def accuracy(model, fresh, optimizer_state, fit, test) -> float:
+    """Train the compiled model from fresh weights; accuracy on the test images. (Reusing it spares compilations.)"""
+    model.set_weights(fresh)
+    for variable, value in zip(model.optimizer.variables, optimizer_state, strict=True):
+        variable.assign(value)
+    model.fit(*fit, batch_size=BATCH, epochs=EPOCHS, verbose=0)
+    answers = keras.ops.convert_to_numpy(model(test[0], training=False)).argmax(axis=1)
+    return float(np.mean(answers == test[1]))
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[tuple[str, str], np.ndarray]:
+    """Accuracy by network and order of the pixels, one value a split."""
+    with np.load(SAMPLE / "digits.npz") as archive:
+        X = np.concatenate([archive["x_train"], archive["x_test"]])[..., None].astype("float32") / 255
+        y = np.concatenate([archive["y_train"], archive["y_test"]])
+    order = np.random.default_rng(0).permutation(28 * 28)
+    images = {"as drawn": X, "shuffled": X.reshape(len(X), -1)[:, order].reshape(X.shape)}
+    originals = len(X) // VERSIONS
+    n_test = originals // 4 * VERSIONS
+
+    names = {"feedforward", "lenet5", "falling_sgd"}
+    namespace = {"keras": keras, "layers": layers, "X_fit": X[n_test:]}
+    notebook = definitions(NOTEBOOK, names, namespace)
+    keras.utils.set_random_seed(0)
+    compiled = {}
+    for network in ("feedforward", "lenet5"):
+        model = notebook[network]()
+        model.compile(notebook["falling_sgd"](EPOCHS), "sparse_categorical_crossentropy")
+        model.optimizer.build(model.trainable_variables)
+        state = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
+        compiled[network] = model, state
+
+    results = {(network, arrangement): [] for network in compiled for arrangement in images}
+    for split in range(SPLITS):
+        chosen = np.random.default_rng(split).permutation(originals)
+        rows = (chosen[:, None] * VERSIONS + np.arange(VERSIONS)).ravel()
+        test, fit = rows[:n_test], rows[n_test:]
+        for network, arrangement in results:
+            keras.utils.set_random_seed(split)
+            model, state = compiled[network]
+            A = images[arrangement]
+            fresh = notebook[network]().get_weights()
+            value = accuracy(model, fresh, state, (A[fit], y[fit]), (A[test], y[test]))
+            results[network, arrangement].append(value)
+    results = {key: np.array(values) for key, values in results.items()}
+    for key, values in results.items():
+        print(key, values.round(3))
+    return results
+
+
+def beyond_two_standard_errors(differences: np.ndarray) -> bool:
+    return differences.mean() > 2 * differences.std(ddof=1) / np.sqrt(len(differences))
+
+
+def test_lenet5_is_ahead(measured):
+    assert beyond_two_standard_errors(measured["lenet5", "as drawn"] - measured["feedforward", "as drawn"])
+
+
+def test_shuffled_pixels_cost_lenet5_more(measured):
+    loss = {n: measured[n, "as drawn"] - measured[n, "shuffled"] for n in ("feedforward", "lenet5")}
+    assert beyond_two_standard_errors(loss["lenet5"] - loss["feedforward"])
+
+
+def test_the_feedforward_network_hardly_notices(measured):
+    assert abs((measured["feedforward", "as drawn"] - measured["feedforward", "shuffled"]).mean()) < 0.02

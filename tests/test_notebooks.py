@@ -1,0 +1,97 @@
+"""The stored notebooks, without a kernel: what nbval passes over in silence, and what a reader would trip over."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from course import IGNORED, NOTEBOOKS, ROOT, code_cells, is_compared, printed_text, read, source
+
+from tools.refresh import NBSTRIPOUT
+
+MOST_OUTPUT = 1_000_000  # characters of one output record
+MOST_LINES = 25  # of a code cell
+LEAST_COMPARED = 0.6  # of the cells that print text
+
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def outputs(path):
+    return [(i, output) for i, cell in enumerate(code_cells(read(path)), 1) for output in cell["outputs"]]
+
+
+def test_executed_from_top_to_bottom(path):
+    cells = code_cells(read(path))
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+
+
+def test_no_errors_and_no_stderr(path):
+    assert not [i for i, output in outputs(path) if output["output_type"] == "error"]
+    assert not [i for i, output in outputs(path) if output.get("name") == "stderr"]
+
+
+def test_no_addresses_paths_or_log_lines(path):
+    noise = re.compile(
+        r"0x[0-9a-f]{6,}|/home/\w|/Users/\w|/root/|/tmp/|/work/|[A-Z]:\\\\|site-packages|ipykernel_|\boneDNN\b|\babsl\b"
+    )
+    for i, output in outputs(path):
+        text = json.dumps({k: v for k, v in output.items() if k != "data"}) + json.dumps(
+            {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/png")}
+        )
+        assert not noise.search(text), f"cell {i}: {noise.search(text)}"
+
+
+def test_metadata_is_normalised(path):
+    notebook = read(path)
+    kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    assert notebook["metadata"] == {"kernelspec": kernelspec}
+    command = [sys.executable, "-m", "nbstripout", "--verify", *NBSTRIPOUT, str(path)]
+    assert subprocess.run(command, check=False).returncode == 0, "run make refresh"
+
+
+def test_only_known_tags(path):
+    for cell in read(path)["cells"]:
+        assert set(cell["metadata"].get("tags", [])) <= {IGNORED}
+
+
+def test_output_records_are_small(path):
+    for i, output in outputs(path):
+        assert len(json.dumps(output)) <= MOST_OUTPUT, f"cell {i}"
+    assert path.stat().st_size < 5_000_000
+
+
+def test_most_cells_that_print_are_compared(path):
+    printing = [cell for cell in code_cells(read(path)) if printed_text(cell)]
+    compared = [cell for cell in printing if is_compared(cell)]
+    assert len(compared) >= LEAST_COMPARED * len(printing), f"{len(compared)} of {len(printing)}"
+
+
+def test_compared_cells_that_print_have_their_output(path):
+    for i, cell in enumerate(code_cells(read(path)), 1):
+        if is_compared(cell) and re.search(r"(?m)^print\(|^layer_table\(", source(cell)):
+            assert printed_text(cell), f"cell {i} prints, but stores nothing to compare with"
+
+
+def test_form(path):
+    cells = read(path)["cells"]
+    text = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    assert source(cells[0]).startswith(f"# {path.stem[:2]} · ")
+    for heading in ("## Setup", "## Settings", "## What to take away", "## Exercises", "**Next:**"):
+        assert heading in text
+    imports = [i for i, cell in enumerate(code_cells({"cells": cells}), 1) if "import " in source(cell)]
+    assert imports == [1], "one import cell"
+    for i, cell in enumerate(code_cells({"cells": cells}), 1):
+        lines = [line for line in source(cell).splitlines() if line.strip()]
+        assert len(lines) <= MOST_LINES, f"cell {i} has {len(lines)} lines"
+        assert "sys.path" not in source(cell)
+        assert "filterwarnings" not in source(cell)
+    assert f'Run("{path.stem}")' in source(code_cells({"cells": cells})[1])
+    assert "run.compare(" in "".join(source(cell) for cell in cells)
+
+
+def test_unexpected_files_are_not_in_git(path):
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert not [f for f in tracked if f.startswith(("build/", ".venv")) or "__pycache__" in f]

@@ -1,0 +1,143 @@
+"""Run: scales, seeds, what it records and compares."""
+
+import json
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+
+from utils import results
+from utils import run as run_module
+from utils.run import Run
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Results go to a temporary folder; the environment asks for nothing."""
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "RECORDED", tmp_path / "results" / "full")
+    for variable in ("COURSE_SCALE", "COURSE_SEED"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def stored(scale="sample", seed=42) -> dict:
+    return json.loads(results.run_path("02_test", scale, seed).read_text())
+
+
+def test_defaults_and_banner(capsys):
+    run = Run("02_test")
+    assert (run.scale, run.seed) == ("sample", 42)
+    line = capsys.readouterr().out
+    for part in ("sample scale", "seed 42", f"Keras {keras.__version__}", "CPU"):
+        assert part in line
+    assert line.count("\n") == 1
+
+
+def test_pick(monkeypatch):
+    assert Run("02_test").pick(sample=4, full=20) == 4
+    monkeypatch.setenv("COURSE_SCALE", "full")
+    assert Run("02_test").pick(sample=4, full=20) == 20
+
+
+def test_unknown_scale_lists_the_valid_ones(monkeypatch):
+    monkeypatch.setenv("COURSE_SCALE", "Full")
+    with pytest.raises(ValueError, match=r"COURSE_SCALE='Full' is not a scale.*'sample'.*'full'"):
+        Run("02_test")
+
+
+@pytest.mark.parametrize("seed", ["forty-two", "-1", "4.2", str(2**32)])
+def test_bad_seed(monkeypatch, seed):
+    monkeypatch.setenv("COURSE_SEED", seed)
+    with pytest.raises(ValueError, match="is not a seed"):
+        Run("02_test")
+
+
+def test_seeds_everything(monkeypatch):
+    def draws(seed):
+        monkeypatch.setenv("COURSE_SEED", str(seed))
+        Run("02_test")
+        return np.random.rand(), float(keras.random.uniform(()))  # noqa: NPY002 - scikit-learn's default
+
+    assert draws(1) == draws(1)
+    assert draws(1) != draws(2)
+
+
+def test_record_has_the_documented_shape():
+    run = Run("02_test")
+    run.note_data(name="sample digits", sha256="0", n_train=4, n_test=2)
+    run.record("CNN", parameters=10, epochs=3, seconds=1.26, test_accuracy=np.float32(0.5))
+    result = stored()
+    assert set(result) == {"notebook", "scale", "data", "environment", "date", "seeds", "models"}
+    assert result["data"] == {"name": "sample digits", "sha256": "0", "n_train": 4, "n_test": 2}
+    assert set(result["environment"]) == {"python", "keras", "backend", "device"}
+    assert result["models"]["CNN"] == {
+        "parameters": 10, "epochs": 3, "seconds": [1.3], "test_accuracy": {"values": [0.5], "mean": 0.5, "std": None},
+    }  # fmt: skip
+
+
+def test_recording_again_replaces():
+    run = Run("02_test")
+    run.record("CNN", test_accuracy=0.1, other=1.0)
+    run.record("CNN", test_accuracy=0.2)
+    assert list(stored()["models"]["CNN"]) == ["test_accuracy"]
+    assert stored()["models"]["CNN"]["test_accuracy"]["mean"] == 0.2
+
+
+def test_nothing_to_record():
+    with pytest.raises(ValueError, match="nothing to record for 'CNN'"):
+        Run("02_test").record("CNN", epochs=3)
+
+
+def test_scales_and_seeds_do_not_overwrite_each_other(monkeypatch):
+    for scale in ("sample", "full"):
+        for seed in (1, 2):
+            monkeypatch.setenv("COURSE_SCALE", scale)
+            monkeypatch.setenv("COURSE_SEED", str(seed))
+            Run("02_test").record("CNN", test_accuracy=seed / 10)
+    assert [stored(s, n)["models"]["CNN"]["test_accuracy"]["mean"] for s in ("sample", "full") for n in (1, 2)] == [
+        0.1, 0.2, 0.1, 0.2,
+    ]  # fmt: skip
+
+
+def test_compare_leaves_unmeasured_cells_empty(monkeypatch):
+    book = {"models": {"LeNet5": {"parameters": 7, "test_accuracy": results.summary([0.9919])}}}
+    monkeypatch.setattr(results, "book_result", lambda notebook: book)
+    run = Run("02_test")
+    run.note_data(name="sample digits")
+    run.record("CNN", test_accuracy=0.5)
+    run.record("other", validation_accuracy=0.5)
+    table = run.compare()
+    assert list(table.index) == ["CNN", "LeNet5"]
+    assert list(table.loc["CNN"]) == ["", "", "", "50.00 %"]
+    assert list(table.loc["LeNet5"]) == ["7", "99.19 %", "", ""]
+    assert list(table.columns)[2] == "recorded at full scale: none yet"
+
+
+def test_compare_shows_a_recorded_run():
+    recorded = {
+        "data": {"name": "MNIST"}, "seeds": [1, 2], "models": {"CNN": {"test_accuracy": results.summary([0.5, 0.7])}},
+    }  # fmt: skip
+    results.write_json(results.RECORDED / "02_test.json", recorded)
+    run = Run("02_test")
+    run.record("CNN", test_accuracy=0.5)
+    assert run.compare().loc["CNN", "recorded: MNIST, 2 seeds"] == "60.00 % ± 14.14"
+
+
+def test_damaged_result_file_is_named():
+    path = results.RECORDED / "02_test.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"02_test\.json is not valid JSON"):
+        Run("02_test").compare()
+
+
+def test_gpu_that_keras_does_not_see_is_reported(monkeypatch, capsys):
+    monkeypatch.setattr(run_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+
+    def nvidia_smi(command, **options):
+        return subprocess.CompletedProcess(command, 0, stdout="NVIDIA H200\n")
+
+    monkeypatch.setattr(run_module.subprocess, "run", nvidia_smi)
+    Run("02_test")
+    assert "has a GPU (NVIDIA H200) that Keras does not see" in capsys.readouterr().out

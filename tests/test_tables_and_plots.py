@@ -1,0 +1,72 @@
+"""layer_table and the figures: what they show, not how it looks."""
+
+import keras
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from utils.plotting import confusion_heatmap, learning_curves, show_images
+from utils.tables import layer_table
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def model() -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(3, 3, name="convolution"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(2, name="dense"),
+        ]
+    )
+
+
+def test_layer_table():
+    table = layer_table(model())
+    assert list(table.index) == ["convolution", "flatten", "dense", "total"]
+    assert list(table["type"]) == ["Conv2D", "Flatten", "Dense", ""]
+    assert list(table["output shape"]) == ["6 × 6 × 3", "108", "2", ""]
+    assert list(table["parameters"]) == ["30", "0", "218", "248"]
+
+
+def test_layer_table_does_not_change_with_training():
+    network = model()
+    before = layer_table(network)
+    network.compile("adam", "mse")
+    network.fit(np.zeros((4, 8, 8, 1)), np.zeros((4, 2)), verbose=0)
+    assert layer_table(network).equals(before)
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 6), (7, 5, 6, 1), (7, 5, 6, 3)])
+def test_show_images_draws_each_once(shape):
+    images = np.random.default_rng(0).random(shape)
+    figure = show_images(images, titles=[str(i) for i in range(7)], columns=3, title="seven")
+    drawn = [axis for axis in figure.axes if axis.images]
+    assert len(figure.axes) == 9
+    assert [axis.get_title() for axis in drawn] == [str(i) for i in range(7)]
+    np.testing.assert_array_equal(drawn[2].images[0].get_array(), images[2].squeeze())
+
+
+def test_learning_curves_mark_the_kept_epoch():
+    history = {"accuracy": [0.1, 0.5, 0.9], "val_accuracy": [0.2, 0.6, 0.6]}
+    figure = learning_curves({"A": history, "B": history}, title="two")
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["A", "B"]
+    training, validation, kept = figure.axes[0].lines
+    np.testing.assert_array_equal(training.get_ydata(), history["accuracy"])
+    np.testing.assert_array_equal(validation.get_xdata(), [1, 2, 3])
+    assert (float(kept.get_xdata()[0]), float(kept.get_ydata()[0])) == (2, 0.6)
+
+
+def test_confusion_heatmap_colours_mistakes_only():
+    figure = confusion_heatmap(np.array([[9, 2], [0, 7]]), ["a", "b"], "title")
+    axis = figure.axes[0]
+    np.testing.assert_array_equal(axis.collections[0].get_array().reshape(2, 2), [[0, 2], [0, 0]])
+    assert [text.get_text() for text in axis.texts] == ["9", "2", "", "7"]

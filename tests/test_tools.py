@@ -1,0 +1,134 @@
+"""The tools behind make full, make record and make refresh; the notebooks they run here are two cells long."""
+
+import json
+
+import nbformat
+import pytest
+
+from tools import full, notebooks, readme_table, record, refresh
+from utils import results
+
+CODE = """
+import json, os
+from pathlib import Path
+if Path("fail").exists():
+    raise RuntimeError("interrupted")
+scale, seed = os.environ["COURSE_SCALE"], int(os.environ["COURSE_SEED"])
+print("training", seed)
+path = Path(f"build/results/{scale}/02_tiny-seed{seed}.json")
+path.parent.mkdir(parents=True, exist_ok=True)
+accuracy = {"values": [seed / 100], "mean": seed / 100, "std": None}
+result = {"notebook": "02_tiny", "scale": scale, "data": {"name": "D", "n_train": 4, "n_test": 2}, "environment": {"keras": "3", "backend": "B 1", "device": "CPU"}, "date": "2026-01-01",
+          "seeds": [seed], "models": {"CNN": {"parameters": 5, "epochs": 2, "seconds": [1.0], "test_accuracy": accuracy}}}
+path.write_text(json.dumps(result))
+"""
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of one small notebook in a temporary folder."""
+    for module in (results, notebooks):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "RECORDED", tmp_path / "results" / "full")
+    monkeypatch.setattr(notebooks, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(readme_table, "README", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text(f"top\n{readme_table.BEGIN}\n{readme_table.END}\nbottom\n")
+    write_notebook(tmp_path, CODE)
+    return tmp_path
+
+
+def write_notebook(folder, code):
+    cells = [nbformat.v4.new_markdown_cell("# 02 · Tiny"), nbformat.v4.new_code_cell(code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "02_tiny.ipynb")
+
+
+def seed_file(course, seed):
+    return course / "build" / "results" / "full" / f"02_tiny-seed{seed}.json"
+
+
+def test_full_resumes_and_record_summarises(course, capsys):
+    notebook = course / "02_tiny.ipynb"
+    before = notebook.read_bytes()
+    full.run_seed(notebook, 42)
+    assert "training 42" in capsys.readouterr().out
+    assert json.loads(seed_file(course, 42).read_text())["finished"]
+
+    (course / "fail").touch()  # the second seed is interrupted
+    with pytest.raises(SystemExit, match="interrupted"):
+        full.run_seed(notebook, 43)
+    (course / "fail").unlink()
+    capsys.readouterr()
+
+    for seed in (42, 43):
+        full.run_seed(notebook, seed)
+    out = capsys.readouterr().out
+    assert "seed 42: finished on" in out
+    assert "training 42" not in out
+    assert "training 43" in out
+    assert notebook.read_bytes() == before
+
+    record.main("02")
+    recorded = results.recorded_result("02_tiny")
+    assert recorded["seeds"] == [42, 43]
+    assert recorded["models"]["CNN"]["seconds"] == [1.0, 1.0]
+    assert recorded["models"]["CNN"]["test_accuracy"]["mean"] == pytest.approx(0.425)
+    readme = (course / "README.md").read_text()
+    assert "42.50 % ± 0.71" in readme
+    assert readme.startswith("top\n")
+    assert readme.endswith("bottom\n")
+
+
+def test_a_half_written_seed_is_run_again_and_never_recorded(course, capsys):
+    seed_file(course, 42).parent.mkdir(parents=True)
+    seed_file(course, 42).write_text(json.dumps({"notebook": "02_tiny", "models": {}}))  # no "finished"
+    with pytest.raises(SystemExit):
+        record.main("02")
+    assert "left out, not finished: 02_tiny-seed42.json" in capsys.readouterr().out
+    assert not results.recorded_result("02_tiny")
+    full.run_seed(course / "02_tiny.ipynb", 42)
+    assert json.loads(seed_file(course, 42).read_text())["finished"]
+
+
+def test_changed_code_is_run_again_and_the_old_result_kept(course, capsys):
+    full.run_seed(course / "02_tiny.ipynb", 42)
+    write_notebook(course, CODE + "\n# changed")
+    full.run_seed(course / "02_tiny.ipynb", 42)
+    assert "the code has changed" in capsys.readouterr().out
+    assert len(list(seed_file(course, 42).parent.glob("*.old"))) == 1
+
+
+@pytest.mark.parametrize("fact", ["data", "environment", "code"])
+def test_runs_that_differ_are_not_summarised(course, fact):
+    for seed in (42, 43):
+        full.run_seed(course / "02_tiny.ipynb", seed)
+    changed = json.loads(seed_file(course, 43).read_text()) | {fact: {"other": 1}}
+    seed_file(course, 43).write_text(json.dumps(changed))
+    with pytest.raises(SystemExit, match=f"differ in {fact}"):
+        record.main("02")
+
+
+def test_unknown_notebook(course):
+    with pytest.raises(SystemExit, match=r"there is no notebook 07\. There are: 02"):
+        notebooks.find("07")
+
+
+def test_last_state():
+    assert refresh.last_state("a\n10%\r20%\rdone\nb\n") == "a\ndone\nb\n"
+    assert refresh.last_state("\r50%\r    \r") == ""
+
+
+def test_normalise_joins_streams_and_drops_what_a_bar_left():
+    cell = nbformat.v4.new_code_cell("fit()", metadata={"execution": {"iopub.execute_input": "now"}})
+    stream = [nbformat.v4.new_output("stream", text=text) for text in ("\r10%", "\r    \r")]
+    printed = [nbformat.v4.new_output("stream", text=text) for text in ("a\n", "b\n")]
+    notebook = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell("print()")])
+    notebook.cells[0].outputs, notebook.cells[1].outputs = stream, printed
+    refresh.normalise(notebook)
+    assert notebook.cells[0].outputs == []
+    assert notebook.cells[0].metadata == {}
+    assert [output.text for output in notebook.cells[1].outputs] == ["a\nb\n"]
+
+
+def test_readme_without_its_markers():
+    with pytest.raises(ValueError, match="lacks the lines"):
+        readme_table.with_table("no markers")

@@ -1,0 +1,14 @@
+"""After nbval: the numbers that the notebooks measured while it executed them."""
+
+import pytest
+from course import NOTEBOOKS
+from values import problems
+
+from utils.results import SAMPLE, read_json, run_path
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_measured_values(path):
+    measured = read_json(run_path(path.stem, "sample", 42))
+    assert measured, f"{path.name} has left no results: execute it first (make test does)"
+    assert not problems(measured, read_json(SAMPLE)["notebooks"][path.stem])

@@ -1,0 +1,50 @@
+"""What the notebooks measured at the sample scale, held against results/sample.json and against what their texts say."""
+
+# Seeds and processors move trained results. The tolerances are above the range over seeds 0 to 9 (see data/README.md);
+# on other backends the same seed means other random weights.
+TOLERANCE = {"TensorFlow": 0.04, "other": 0.08}
+TOLERANCES = {
+    "02_mnist_with_ffnn_and_lenet5": {"LeNet5": {"TensorFlow": 0.15, "other": 0.3}}
+}  # stops on a steep slope
+
+# (better, worse, metric, by at least): what each notebook's text and titles claim.
+CLAIMS = {
+    "02_mnist_with_ffnn_and_lenet5": [
+        ("LeNet5, our recipe", "Feedforward, our recipe", "test_accuracy", 0.02),
+        ("LeNet5, our recipe", "LeNet5", "test_accuracy", 0.1),
+        ("LeNet5, our recipe", "k-nearest neighbours", "test_accuracy", 0.0),
+        ("LeNet5, our recipe", "Logistic regression", "test_accuracy", 0.1),
+        ("LeNet5, pixels as drawn", "Feedforward, pixels as drawn", "validation_accuracy", 0.0),
+        ("LeNet5, pixels as drawn", "LeNet5, pixels shuffled", "validation_accuracy", 0.1),
+        ("Feedforward, pixels shuffled", "LeNet5, pixels shuffled", "validation_accuracy", 0.05),
+    ]
+}
+
+
+def problems(measured: dict, expected: dict) -> list[str]:
+    """What is wrong with a measured result, one line each; [] where all is well."""
+    notebook = expected["notebook"]
+    backend = "TensorFlow" if measured["environment"]["backend"].startswith("TensorFlow") else "other"
+    found = []
+    if measured["data"] != expected["data"]:
+        found.append(f"data: {measured['data']}, expected {expected['data']}")
+    if list(measured["models"]) != list(expected["models"]):
+        found.append(f"models: {list(measured['models'])}, expected {list(expected['models'])}")
+        return found
+    for model, entry in expected["models"].items():
+        tolerance = TOLERANCES.get(notebook, {}).get(model, TOLERANCE)[backend]
+        for name, value in entry.items():
+            got = measured["models"][model].get(name)
+            if name in ("parameters", "epochs") and got != value:
+                found.append(f"{model}, {name}: {got}, expected {value}")
+            elif isinstance(value, dict):
+                got = got["mean"] if got else float("nan")
+                if not abs(got - value["mean"]) <= tolerance:
+                    found.append(f"{model}, {name}: {got:.4f}, expected {value['mean']:.4f} ± {tolerance}")
+    for better, worse, metric, margin in CLAIMS[notebook]:
+        first, second = (measured["models"][model][metric]["mean"] for model in (better, worse))
+        if not first >= second + margin:
+            found.append(
+                f"claimed: {better} beats {worse} by {margin} in {metric}; measured {first:.4f} and {second:.4f}"
+            )
+    return found
