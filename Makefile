@@ -22,6 +22,7 @@ else
 endif
 
 BIN := $(VENV)/bin
+NOTEBOOKS := $(wildcard [0-9][0-9]_*.ipynb)
 UV  := $(shell command -v uv 2>/dev/null)
 # TF_CPP_MIN_LOG_LEVEL spares the terminal; unknown to other backends, it does no harm.
 export KERAS_BACKEND := $(BACKEND)
@@ -47,6 +48,7 @@ ifneq ($(UV),)
 else
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This is Python {sys.version.split()[0]}; the course needs 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null  # uv makes environments without pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 endif
@@ -58,9 +60,10 @@ run: install  ## execute the notebooks on the bundled sample, pages under build/
 test: install  ## lint, unit tests, repository checks, nbval over every notebook, measured values
 	@echo "Lint"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@rm -rf build/results/sample
-	@echo "Unit tests and repository checks (under a minute)"; $(BIN)/python -m pytest -q -n 2 --ignore=tests/test_values.py tests
-	@echo "Notebooks, re-executed and compared (about a minute)"; $(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=300 $(wildcard [0-9][0-9]_*.ipynb)
-	@echo "Values that the notebooks measured"; $(BIN)/python -m pytest -q tests/test_values.py
+	@echo "Unit tests, repository checks, and every notebook re-executed and compared: a minute or two on two cores"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=300 --ignore=tests/test_values.py $(NOTEBOOKS) tests
+	@echo "The values that the notebooks measured"
+	@$(BIN)/python -m pytest -q tests/test_values.py
 
 test-all: test  ## the same; solutions and browser tests join here
 

@@ -11,7 +11,7 @@ from keras import layers
 
 from utils.datasets import SAMPLE
 
-SPLITS = 4
+SPLITS = 3
 VERSIONS = 2  # drawings of each original, neighbours in the sample
 EPOCHS = 4  # the notebook's SHUFFLE_EPOCHS at the sample scale
 BATCH = 64

@@ -48,7 +48,8 @@ def test_layer_table_does_not_change_with_training():
 @pytest.mark.parametrize("shape", [(7, 5, 6), (7, 5, 6, 1), (7, 5, 6, 3)])
 def test_show_images_draws_each_once(shape):
     images = np.random.default_rng(0).random(shape)
-    figure = show_images(images, titles=[str(i) for i in range(7)], columns=3, title="seven")
+    show_images(images, titles=[str(i) for i in range(7)], columns=3, title="seven")
+    figure = plt.gcf()
     drawn = [axis for axis in figure.axes if axis.images]
     assert len(figure.axes) == 9
     assert [axis.get_title() for axis in drawn] == [str(i) for i in range(7)]
@@ -57,7 +58,8 @@ def test_show_images_draws_each_once(shape):
 
 def test_learning_curves_mark_the_kept_epoch():
     history = {"accuracy": [0.1, 0.5, 0.9], "val_accuracy": [0.2, 0.6, 0.6]}
-    figure = learning_curves({"A": history, "B": history}, title="two")
+    learning_curves({"A": history, "B": history}, title="two")
+    figure = plt.gcf()
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["A", "B"]
     training, validation, kept = figure.axes[0].lines
     np.testing.assert_array_equal(training.get_ydata(), history["accuracy"])
@@ -66,7 +68,8 @@ def test_learning_curves_mark_the_kept_epoch():
 
 
 def test_confusion_heatmap_colours_mistakes_only():
-    figure = confusion_heatmap(np.array([[9, 2], [0, 7]]), ["a", "b"], "title")
+    confusion_heatmap(np.array([[9, 2], [0, 7]]), ["a", "b"], "title")
+    figure = plt.gcf()
     axis = figure.axes[0]
     np.testing.assert_array_equal(axis.collections[0].get_array().reshape(2, 2), [[0, 2], [0, 0]])
     assert [text.get_text() for text in axis.texts] == ["9", "2", "", "7"]

@@ -96,7 +96,7 @@ def write_html(notebook: NotebookNode, path: Path, title: str) -> None:
     for script in ("jquery_url", "require_js_url", "mathjax_url", "mermaid_js_url"):
         setattr(exporter, script, "")
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    write_text(path, page)
+    write_text(path, page.replace('<script src=""></script>', ""))
 
 
 def heading(notebook: NotebookNode) -> str:

@@ -1,4 +1,7 @@
-"""Figures that more than one cell draws. Importing this module sets the course's Matplotlib style."""
+"""Figures that more than one cell draws. Importing this module sets the course's Matplotlib style.
+
+The functions draw on Matplotlib's current figure and return nothing, so that a cell shows its figure once.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +9,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
@@ -16,7 +18,7 @@ TRAINING, VALIDATION = "#56B4E9", "#D55E00"
 
 def show_images(
     images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 10, title: str | None = None
-) -> Figure:
+) -> None:
     """Draw images, (n, height, width) or (n, height, width, channels), in a grid with a title each.
 
     Single-channel images are drawn in grey, black to white over the range of all of them.
@@ -37,10 +39,9 @@ def show_images(
             axis.set_title(titles[i], fontsize=9, loc="center")
     if title:
         figure.suptitle(title, x=0.01, ha="left")
-    return figure
 
 
-def learning_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> Figure:
+def learning_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> None:
     """Accuracy by epoch on training and validation data, one panel a model, the kept epoch marked.
 
     histories: model name -> `History.history` with "accuracy" and "val_accuracy". The kept epoch is the
@@ -59,10 +60,9 @@ def learning_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], titl
     axes[0, 0].set_ylabel("accuracy")
     axes[0, 0].legend(loc="lower right")
     figure.suptitle(title, x=0.01, ha="left")
-    return figure
 
 
-def confusion_heatmap(matrix: np.ndarray, labels: Sequence[str], title: str) -> Figure:
+def confusion_heatmap(matrix: np.ndarray, labels: Sequence[str], title: str) -> None:
     """Counts of true (rows) against predicted (columns) classes; the colour grows with the mistakes.
 
     matrix: (classes, classes) counts, as `sklearn.metrics.confusion_matrix` gives them.
@@ -77,4 +77,3 @@ def confusion_heatmap(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
     axis.set(xlabel="predicted", ylabel="true")
     axis.tick_params(length=0, rotation=0)
     figure.suptitle(title, x=0.01, ha="left")
-    return figure
