@@ -45,3 +45,9 @@ def definitions(path: Path, names: set[str], namespace: dict) -> dict:
     if missing := names - namespace.keys():
         raise LookupError(f"{path.name} does not define {', '.join(sorted(missing))}")
     return namespace
+
+
+# the notebooks that measure something, and so leave results and claims to check
+RECORDING = [
+    path for path in NOTEBOOKS if any("run.record(" in source(cell) for cell in code_cells(read(path)))
+]

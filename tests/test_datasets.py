@@ -9,9 +9,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from utils import datasets
-from utils.datasets import DataError, load_mnist
+from utils.datasets import DataError, load_mnist, load_photo
 
 
 class FakeRun:
@@ -298,3 +299,42 @@ def test_cache_that_cannot_be_written(cache, published, serve):
     cache.parent.write_text("a file where the cache's folder should be")
     with pytest.raises(DataError, match="download: "):
         load_mnist(FakeRun("full"))
+
+
+def test_photo():
+    photo = load_photo()
+    assert photo.shape == (427, 640)
+    assert photo.dtype == np.float32
+    assert 0 <= photo.min() < photo.max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P", "RGBA", "1"])
+def test_a_picture_of_the_readers_own(tmp_path, mode):
+    path = tmp_path / "picture.tif"
+    Image.fromarray(np.full((900, 1200, 3), 200, "uint8")).convert(mode).save(path)
+    photo = load_photo(path)
+    assert photo.shape == (480, 640)
+    assert photo.mean() > 0.5
+
+
+def test_an_animation_gives_its_first_frame(tmp_path):
+    frames = [Image.new("L", (40, 30), value) for value in (255, 0)]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    assert load_photo(tmp_path / "film.gif").min() == 1
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"GIF89a", b"no image"], ids=["missing", "empty", "cut short", "text"]
+)
+def test_no_picture(tmp_path, content):
+    path = tmp_path / "picture.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"picture\.png cannot be read as an image"):
+        load_photo(path)
+
+
+def test_a_picture_too_small(tmp_path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    with pytest.raises(DataError, match=r"dot\.png is 1 × 1 pixels"):
+        load_photo(tmp_path / "dot.png")

@@ -87,7 +87,8 @@ def test_form(path):
         assert "sys.path" not in source(cell)
         assert "filterwarnings" not in source(cell)
     assert f'Run("{path.stem}")' in source(code_cells({"cells": cells})[1])
-    assert "run.compare(" in "".join(source(cell) for cell in cells)
+    code = "\n".join(source(cell) for cell in code_cells({"cells": cells}))
+    assert ("run.record(" in code) == ("run.compare(" in code), "what is recorded is compared in a table"
 
 
 def test_unexpected_files_are_not_in_git(path):

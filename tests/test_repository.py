@@ -16,7 +16,7 @@ from utils.datasets import SAMPLE, _sha256
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {"tensorflow": "requirements.txt", "gpu": "requirements-gpu.txt", "jax": "requirements-jax.txt"}
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # import name -> distribution, where they differ
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}  # import name -> distribution, where they differ
 OWN = {"utils", "tools", "course", "values", "make_sample"}
 
 

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from utils.plotting import confusion_heatmap, learning_curves, show_images
+from utils.plotting import confusion_heatmap, learning_curves, show_images, show_numbers
 from utils.tables import layer_table
 
 matplotlib.use("Agg")
@@ -73,3 +73,12 @@ def test_confusion_heatmap_colours_mistakes_only():
     axis = figure.axes[0]
     np.testing.assert_array_equal(axis.collections[0].get_array().reshape(2, 2), [[0, 2], [0, 0]])
     assert [text.get_text() for text in axis.texts] == ["9", "2", "", "7"]
+
+
+def test_show_numbers_writes_every_number_in_its_cell():
+    arrays = {"a": np.array([[1.25, -2.0]]), "b": np.array([[-0.04], [3.0]])}
+    show_numbers(arrays, title="two")
+    first, second = plt.gcf().axes
+    assert [text.get_text() for text in first.texts] == ["1.2", "-2"]
+    assert [text.get_text() for text in second.texts] == ["0", "3"]
+    assert second.texts[1].get_position() == (0, 1)

@@ -1,13 +1,13 @@
 """After nbval: the numbers that the notebooks measured while it executed them."""
 
 import pytest
-from course import NOTEBOOKS
+from course import RECORDING
 from values import problems
 
 from utils.results import SAMPLE, read_json, run_path
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECORDING, ids=lambda path: path.stem)
 def test_measured_values(path):
     measured = read_json(run_path(path.stem, "sample", 42))
     assert measured, f"{path.name} has left no results: execute it first (make test does)"

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_image
 
 from utils.run import Run
 
@@ -47,6 +49,31 @@ def load_mnist(run: Run) -> tuple[Split, Split]:
     run.note_data(name=name, sha256=_sha256(path), n_train=len(train[0]), n_test=len(test[0]))
     print(f"{name}: {len(train[0]):,} training and {len(test[0]):,} test images, 28 × 28")
     return train, test
+
+
+def load_photo(path: str | Path | None = None) -> np.ndarray:
+    """A photograph in grey: the one of a building that scikit-learn ships, or the reader's own.
+
+    path: any image that Pillow reads; it is turned upright and reduced to 640 pixels at most; of an
+    animation the first frame is taken. Returns float32, (rows, columns), from 0 (black) to 1 (white),
+    with the weights 0.299, 0.587, 0.114 for red, green and blue (ITU-R BT.601).
+
+    Raises DataError where the file is missing, no image, or smaller than 16 pixels.
+    """
+    if path is None:
+        picture = Image.fromarray(load_sample_image("china.jpg"))
+    else:
+        try:
+            with Image.open(Path(path).expanduser()) as file:
+                picture = ImageOps.exif_transpose(file).convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DataError(
+                f"{path} cannot be read as an image ({error}). Name a JPEG or PNG file."
+            ) from error
+        picture.thumbnail((640, 640))
+        if min(picture.size) < 16:
+            raise DataError(f"{path} is {picture.width} × {picture.height} pixels; use at least 16 × 16.")
+    return np.asarray(picture.convert("L"), dtype="float32") / 255
 
 
 def _read_mnist(path: Path) -> tuple[Split, Split]:

@@ -17,17 +17,22 @@ TRAINING, VALIDATION = "#56B4E9", "#D55E00"
 
 
 def show_images(
-    images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 10, title: str | None = None
+    images: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    columns: int = 10,
+    title: str | None = None,
+    width: float = 9,
 ) -> None:
-    """Draw images, (n, height, width) or (n, height, width, channels), in a grid with a title each.
+    """Draw images of one size, (height, width) or (height, width, channels), in a grid with a title each.
 
-    Single-channel images are drawn in grey, black to white over the range of all of them.
+    Single-channel images are drawn in grey, black to white over the range of all of them. width: of the
+    figure, in inches.
     """
+    images = np.asarray(images)
     rows = -(-len(images) // columns)
     caption = 0.25 * (1 + max(t.count("\n") for t in titles)) if titles is not None else 0
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(9, rows * (9 / columns + caption)), squeeze=False, layout="constrained"
-    )
+    height = rows * (width / columns * images.shape[1] / images.shape[2] + caption) + (0.3 if title else 0)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
     grey = {"vmin": images.min(), "vmax": images.max(), "cmap": "gray"}
@@ -39,6 +44,29 @@ def show_images(
             axis.set_title(titles[i], fontsize=9, loc="center")
     if title:
         figure.suptitle(title, x=0.01, ha="left")
+
+
+def show_numbers(arrays: Mapping[str, np.ndarray], title: str, decimals: int = 1) -> None:
+    """Draw small arrays, (rows, columns), side by side, each number in its cell.
+
+    Blue cells are negative, orange ones positive, the stronger the larger within its array.
+    """
+    sizes = [array.shape[1] for array in arrays.values()]
+    figure, axes = plt.subplots(
+        1, len(arrays), figsize=(9, 3.1), squeeze=False, layout="constrained",
+        width_ratios=[max(size, 2.5) for size in sizes],
+    )  # fmt: skip
+    for axis, (name, array) in zip(axes.flat, arrays.items(), strict=True):
+        most = max(np.abs(array).max(), 1e-9)
+        axis.imshow(array, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most)
+        for (row, column), value in np.ndenumerate(array):
+            axis.text(
+                column, row, f"{round(float(value), decimals) + 0:g}", ha="center", va="center", fontsize=8
+            )
+        axis.set_title(name, loc="center")
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+    figure.suptitle(title, x=0.01, ha="left")
 
 
 def learning_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> None:
