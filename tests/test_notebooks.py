@@ -8,6 +8,7 @@ import sys
 import pytest
 from course import IGNORED, NOTEBOOKS, ROOT, code_cells, is_compared, printed_text, read, source
 
+from tools.contact_sheet import TAG
 from tools.refresh import NBSTRIPOUT
 
 MOST_OUTPUT = 1_000_000  # characters of one output record
@@ -52,7 +53,7 @@ def test_metadata_is_normalised(path):
 
 def test_only_known_tags(path):
     for cell in read(path)["cells"]:
-        assert set(cell["metadata"].get("tags", [])) <= {IGNORED}
+        assert set(cell["metadata"].get("tags", [])) <= {IGNORED, TAG}
 
 
 def test_output_records_are_small(path):

@@ -1,8 +1,8 @@
 """What the notebooks measured at the sample scale, held against results/sample.json and against what their texts say."""
 
-# Seeds and processors move trained results. The tolerances are above the range over seeds 0 to 9 (see data/README.md);
-# on other backends the same seed means other random weights.
-TOLERANCE = {"TensorFlow": 0.04, "other": 0.08}
+# Other processors, and on other backends other random weights, move trained results. Over seven other seeds (0 to 4 on
+# TensorFlow, 100 and 101 on JAX) no value moved by more than 0.05 from the stored one.
+TOLERANCE = {"TensorFlow": 0.05, "other": 0.08}
 TOLERANCES = {
     "02_mnist_with_ffnn_and_lenet5": {"LeNet5": {"TensorFlow": 0.15, "other": 0.3}}
 }  # stops on a steep slope

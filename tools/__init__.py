@@ -1,1 +1,1 @@
-"""What make calls: python -m tools.run, tools.full, tools.record, tools.refresh, tools.readme_table."""
+"""What make calls: python -m tools.run, tools.full, tools.record, tools.refresh; they share the other modules."""

@@ -6,7 +6,7 @@ import sys
 
 import nbformat
 
-from tools import notebooks, readme_table
+from tools import contact_sheet, notebooks, readme_table
 from utils import results
 
 # Metadata that varies with the machine or the editor. CI runs the same with --verify.
@@ -63,8 +63,9 @@ def main(numbers: str = "") -> None:
             expected.setdefault("notebooks", {})[path.stem] = measured
             results.write_json(results.SAMPLE, expected)
     readme_table.update()
+    contact_sheet.update()
     print(
-        "Renewed: the notebooks' outputs, results/sample.json, the table in README.md. Read the diff before you commit."
+        "Renewed: the notebooks' outputs, results/sample.json, the table and the picture in README.md. Read the diff before you commit."
     )
 
 

@@ -49,13 +49,13 @@ def show_images(
 def show_numbers(arrays: Mapping[str, np.ndarray], title: str, decimals: int = 1) -> None:
     """Draw small arrays, (rows, columns), side by side, each number in its cell.
 
-    Blue cells are negative, orange ones positive, the stronger the larger within its array.
+    Purple cells are negative, orange ones positive, the stronger the larger within their array.
     """
-    sizes = [array.shape[1] for array in arrays.values()]
+    widths = [max(array.shape[1], 2.5) for array in arrays.values()]
+    height = min(3.1, 9 / sum(widths) * max(len(array) for array in arrays.values()) + 0.8)
     figure, axes = plt.subplots(
-        1, len(arrays), figsize=(9, 3.1), squeeze=False, layout="constrained",
-        width_ratios=[max(size, 2.5) for size in sizes],
-    )  # fmt: skip
+        1, len(arrays), figsize=(9, height), squeeze=False, layout="constrained", width_ratios=widths
+    )
     for axis, (name, array) in zip(axes.flat, arrays.items(), strict=True):
         most = max(np.abs(array).max(), 1e-9)
         axis.imshow(array, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most)

@@ -1,0 +1,49 @@
+"""The README's picture: the stored figures of all cells tagged `contact-sheet`, in two columns."""
+
+import base64
+import io
+
+import nbformat
+from PIL import Image
+
+from tools import notebooks
+from utils import results
+
+SHEET = results.ROOT / "results" / "contact_sheet.png"
+TAG = "contact-sheet"
+WIDTH, GAP = 600, 24  # of a column, and between figures, in pixels
+
+
+def figures() -> list[Image.Image]:
+    """The tagged figures, in the order of the notebooks, each scaled to the width of a column."""
+    found = []
+    for path in notebooks.find():
+        for cell in nbformat.read(path, as_version=4).cells:
+            if TAG not in cell.metadata.get("tags", []):
+                continue
+            for output in cell.outputs:
+                if png := output.get("data", {}).get("image/png"):
+                    figure = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+                    size = (WIDTH, round(figure.height * WIDTH / figure.width))
+                    found.append(figure.resize(size, Image.Resampling.LANCZOS))
+    return found
+
+
+def update() -> None:
+    """Renew results/contact_sheet.png: each figure goes below the shorter column."""
+    columns, heights = ([], []), [GAP, GAP]
+    for figure in figures():
+        shorter = heights.index(min(heights))
+        columns[shorter].append((figure, heights[shorter]))
+        heights[shorter] += figure.height + GAP
+    sheet = Image.new("RGB", (2 * WIDTH + 3 * GAP, max(heights)), "white")
+    for i, column in enumerate(columns):
+        for figure, top in column:
+            sheet.paste(figure, (GAP + i * (WIDTH + GAP), top))
+    partial = SHEET.with_suffix(".part.png")
+    sheet.save(partial, optimize=True)
+    partial.replace(SHEET)
+
+
+if __name__ == "__main__":
+    update()
