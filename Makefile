@@ -37,7 +37,7 @@ help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
 	@echo "  options: NB=02 or NB=02,08 · SEEDS=42,43,44 · BACKEND=jax · GPU=1 (CUDA, Linux)"
 
-install: $(VENV)/.installed  ## build the environment from the hashed lock (about 700 MB to download, once)
+install: $(VENV)/.installed  ## build the environment from the hashed lock (about 600 MB to download, once)
 
 $(VENV)/.installed: $(LOCK)
 	@echo "Installing $(LOCK) into $(VENV): a minute or several, once"

@@ -34,7 +34,8 @@ def test_no_errors_and_no_stderr(path):
 
 def test_no_addresses_paths_or_log_lines(path):
     noise = re.compile(
-        r"0x[0-9a-f]{6,}|/home/\w|/Users/\w|/root/|/tmp/|/work/|[A-Z]:\\\\|site-packages|ipykernel_|\boneDNN\b|\babsl\b"
+        r"0x[0-9a-f]{6,}|/home/\w|/Users/\w|/root/|/tmp/|[A-Z]:\\\\|site-packages|ipykernel_|\boneDNN\b|\babsl\b|"
+        + re.escape(str(ROOT))
     )
     for i, output in outputs(path):
         text = json.dumps({k: v for k, v in output.items() if k != "data"}) + json.dumps(
