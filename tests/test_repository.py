@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools.readme_table import with_table
+from utils import results
 from utils.datasets import SAMPLE, _sha256
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -126,3 +127,17 @@ def test_readme_table_is_fresh():
 def test_modules_stay_short():
     for path in (ROOT / "utils").glob("*.py"):
         assert len(path.read_text().splitlines()) <= 260, path.name
+
+
+def test_recorded_runs_are_whole_and_consistent():
+    for path in results.RECORDED.glob("*.json"):
+        recorded = results.read_json(path)
+        assert path.stem == recorded["notebook"]
+        assert path.stem in {notebook.stem for notebook in NOTEBOOKS}
+        assert recorded["scale"] == "full"
+        assert {"name", "sha256", "n_train", "n_test"} <= set(recorded["data"])
+        assert {"python", "keras", "backend", "device"} <= set(recorded["environment"])
+        for model, entry in recorded["models"].items():
+            for name, metric in results.metrics_of(entry).items():
+                assert len(metric["values"]) == len(recorded["seeds"]), (model, name)
+                assert metric == results.summary(metric["values"]), (model, name)
