@@ -37,7 +37,7 @@ def measured() -> dict[tuple[str, str], np.ndarray]:
     order = np.random.default_rng(0).permutation(28 * 28)
     images = {"as drawn": X, "shuffled": X.reshape(len(X), -1)[:, order].reshape(X.shape)}
     originals = len(X) // VERSIONS
-    n_test = originals // 4 * VERSIONS
+    n_test = originals // 3 * VERSIONS
 
     names = {"feedforward", "lenet5", "falling_sgd"}
     namespace = {"keras": keras, "layers": layers, "X_fit": X[n_test:]}
