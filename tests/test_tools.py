@@ -1,6 +1,10 @@
 """The tools behind make full, make record and make refresh; the notebooks they run here are two cells long."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -9,6 +13,7 @@ import pytest
 from tools import full, notebooks, readme_table, record, refresh
 from utils import results
 
+REPOSITORY = results.ROOT
 CODE = """
 import json, os
 from pathlib import Path
@@ -149,3 +154,31 @@ def test_normalise_joins_streams_and_drops_what_a_bar_left():
 def test_readme_without_its_markers():
     with pytest.raises(ValueError, match="lacks the lines"):
         readme_table.with_table("no markers")
+
+
+def test_an_interrupted_run_says_so_in_one_line_and_is_run_again(course):
+    waits = CODE.replace(
+        'print("training", seed)', 'print("training", seed, flush=True); import time; time.sleep(60)'
+    )
+    write_notebook(course, waits)
+    command = [sys.executable, "-c", f"""
+from pathlib import Path
+from tools import full, notebooks
+from utils import results
+results.ROOT = notebooks.ROOT = Path({str(course)!r})
+notebooks.BUILD = results.ROOT / "build"
+full.run_seed(results.ROOT / "02_tiny.ipynb", 42)
+"""]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while "training 42" not in run.stdout.readline():
+            assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert errors.strip() == (
+        "Interrupted in 02_tiny.ipynb. Finished work is kept; the same command goes on from there."
+    )
+    assert not seed_file(course, 42).exists()

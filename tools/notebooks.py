@@ -62,7 +62,7 @@ def execute(path: Path, echo: bool = False, **env: str) -> NotebookNode:
 
     echo: print what the cells print, rather than a bar over the cells. env: environment variables for the
     kernel, beside the caller's. What the backend's C++ code writes goes to build/logs, not into the outputs.
-    Raises NotebookFailed where a cell fails or the kernel dies.
+    Raises NotebookFailed where a cell fails or the kernel dies. Exits with one line when interrupted.
     """
     notebook = nbformat.read(path, as_version=4)
     log_path = BUILD / "logs" / f"{path.stem}.log"
@@ -87,6 +87,14 @@ def execute(path: Path, echo: bool = False, **env: str) -> NotebookNode:
             why = getattr(error, "traceback", "the kernel died (out of memory?)")
             message = f"{path.name} failed: {why}\nThe backend's own messages: {log_path}"
             raise NotebookFailed(message, notebook) from None
+        except (
+            KeyboardInterrupt,
+            AssertionError,
+        ):  # on Ctrl-C nbclient stops the kernel, then asserts that it runs
+            bar.close()
+            sys.exit(
+                f"\nInterrupted in {path.name}. Finished work is kept; the same command goes on from there."
+            )
     return notebook
 
 
