@@ -87,10 +87,10 @@ def execute(path: Path, echo: bool = False, **env: str) -> NotebookNode:
             why = getattr(error, "traceback", "the kernel died (out of memory?)")
             message = f"{path.name} failed: {why}\nThe backend's own messages: {log_path}"
             raise NotebookFailed(message, notebook) from None
-        except (
-            KeyboardInterrupt,
-            AssertionError,
-        ):  # on Ctrl-C nbclient stops the kernel, then asserts that it runs
+        except (KeyboardInterrupt, AssertionError) as error:
+            # On Ctrl-C nbclient shuts the kernel down, and then asserts that there is one.
+            if isinstance(error, AssertionError) and client.km is not None:
+                raise
             bar.close()
             sys.exit(
                 f"\nInterrupted in {path.name}. Finished work is kept; the same command goes on from there."
