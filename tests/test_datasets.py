@@ -6,13 +6,15 @@ import os
 import shutil
 import threading
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from utils import datasets
-from utils.datasets import DataError, load_mnist, load_photo
+from utils import datasets, files
+from utils.datasets import load_mnist, load_photo
+from utils.files import DataError, sha256_of
 
 
 class FakeRun:
@@ -38,7 +40,7 @@ def cache(tmp_path, monkeypatch):
     """An empty Keras cache, no COURSE_DATA, and no server behind the publisher's address."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("COURSE_DATA", raising=False)
-    monkeypatch.setattr(datasets, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+    monkeypatch.setattr(datasets, "MNIST", replace(datasets.MNIST, url="http://127.0.0.1:9/mnist.npz"))
     return tmp_path / "keras" / "datasets"
 
 
@@ -56,7 +58,7 @@ def published(tmp_path, monkeypatch):
     """A small mnist.npz that counts as the published one."""
     path = tmp_path / "published.npz"
     np.savez_compressed(path, **arrays())
-    monkeypatch.setattr(datasets, "MNIST_SHA256", datasets._sha256(path))
+    monkeypatch.setattr(datasets, "MNIST", replace(datasets.MNIST, sha256=sha256_of(path)))
     return path
 
 
@@ -80,7 +82,8 @@ def serve(monkeypatch):
         server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         servers.append(server)
-        monkeypatch.setattr(datasets, "MNIST_URL", f"http://127.0.0.1:{server.server_port}/mnist.npz")
+        url = f"http://127.0.0.1:{server.server_port}/mnist.npz"
+        monkeypatch.setattr(datasets, "MNIST", replace(datasets.MNIST, url=url))
 
     yield start
     for server in servers:
@@ -132,7 +135,7 @@ def test_course_data_comes_first(folder, cache, published, capsys):
     (X_train, _), _ = load_mnist(run)
     assert len(X_train) == 20
     assert run.facts["name"] == "mnist.npz (the reader's own)"
-    assert run.facts["sha256"] == datasets._sha256(folder / "mnist.npz")
+    assert run.facts["sha256"] == sha256_of(folder / "mnist.npz")
     assert "the reader's own" in capsys.readouterr().out
 
 
@@ -288,7 +291,7 @@ def test_unreadable_folder(folder, monkeypatch):
         def refuse(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(datasets.Path, "iterdir", refuse)
+        monkeypatch.setattr(files.Path, "iterdir", refuse)
     with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
         load_mnist(FakeRun("full"))
     folder.chmod(0o755)

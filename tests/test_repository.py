@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 from tools.readme_table import with_table
 from utils import results
-from utils.datasets import SAMPLE, _sha256
+from utils.datasets import SAMPLE
+from utils.files import sha256_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {"tensorflow": "requirements.txt", "gpu": "requirements-gpu.txt", "jax": "requirements-jax.txt"}
@@ -106,7 +107,7 @@ def test_bundled_files_have_their_documented_hashes():
     bundled = {path.name for path in SAMPLE.iterdir() if path.suffix not in (".py", ".md") and path.is_file()}
     assert bundled == set(documented)
     for name, sha256 in documented.items():
-        assert _sha256(SAMPLE / name) == sha256, f"{name}: run data/make_sample.py and renew data/README.md"
+        assert sha256_of(SAMPLE / name) == sha256, f"{name}: run data/make_sample.py and renew data/README.md"
 
 
 def test_sizes():

@@ -4,32 +4,33 @@ Every loader takes the notebook's `Run`, notes name and hash of what it loaded t
 says what it gave, and raises `DataError` where it cannot: it never falls back from real to sample data.
 """
 
-import hashlib
-import json
-import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
 
-import keras
 import numpy as np
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
+from utils.cifar10 import CIFAR10, read_batches
+from utils.files import DataError, Published, find, sha256_of
 from utils.run import Run
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data"
 
 # Published by Keras; the hash is the one in keras.datasets.mnist.
-MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+MNIST = Published(
+    name="MNIST",
+    filename="mnist.npz",
+    url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+    sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+)
+
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 
 Split = tuple[np.ndarray, np.ndarray]
-
-
-class DataError(RuntimeError):
-    """A dataset is missing, damaged or not what it should be; the message says what to do."""
 
 
 def load_mnist(run: Run) -> tuple[Split, Split]:
@@ -44,10 +45,31 @@ def load_mnist(run: Run) -> tuple[Split, Split]:
     if run.scale == "sample":
         path, name = SAMPLE / "digits.npz", "sample digits"
     else:
-        path, name = _find("mnist.npz", "MNIST", MNIST_URL, MNIST_SHA256)
-    train, test = _read_mnist(path)
-    run.note_data(name=name, sha256=_sha256(path), n_train=len(train[0]), n_test=len(test[0]))
+        path, name = find(MNIST)
+    train, test = _read_npz(path, "MNIST", (28, 28))
+    run.note_data(name=name, sha256=sha256_of(path), n_train=len(train[0]), n_test=len(test[0]))
     print(f"{name}: {len(train[0]):,} training and {len(test[0]):,} test images, 28 × 28")
+    return train, test
+
+
+def load_cifar10(run: Run) -> tuple[Split, Split]:
+    """Colour images of ten kinds of objects: CIFAR-10 at full scale, scenes rendered from emoji in the sample.
+
+    Returns (X_train, y_train), (X_test, y_test): images uint8, (n, 32, 32, 3), red, green, blue from 0 to
+    255; labels uint8, (n,), places in CIFAR10_CLASSES. (Keras's own loader gives labels of shape (n, 1).)
+    In the sample, no drawing of a test scene occurs in a training scene, and the last 130 training scenes
+    share no drawing with those before them.
+
+    Raises DataError.
+    """
+    if run.scale == "sample":
+        path, name = SAMPLE / "scenes.npz", "sample scenes"
+        train, test = _read_npz(path, "CIFAR-10", (32, 32, 3))
+    else:
+        path, name = find(CIFAR10)
+        train, test = read_batches(path).values()
+    run.note_data(name=name, sha256=sha256_of(path), n_train=len(train[0]), n_test=len(test[0]))
+    print(f"{name}: {len(train[0]):,} training and {len(test[0]):,} test images, 32 × 32, in colour")
     return train, test
 
 
@@ -76,8 +98,8 @@ def load_photo(path: str | Path | None = None) -> np.ndarray:
     return np.asarray(picture.convert("L"), dtype="float32") / 255
 
 
-def _read_mnist(path: Path) -> tuple[Split, Split]:
-    """Read and check a file in the layout of Keras's mnist.npz."""
+def _read_npz(path: Path, name: str, shape: tuple[int, ...]) -> tuple[Split, Split]:
+    """Read and check an archive in the layout of Keras's mnist.npz, of images of this shape in ten classes."""
     keys = ("x_train", "y_train", "x_test", "y_test")
     try:
         if not zipfile.is_zipfile(path):
@@ -85,7 +107,7 @@ def _read_mnist(path: Path) -> tuple[Split, Split]:
         with np.load(path, allow_pickle=False) as archive:
             if missing := [key for key in keys if key not in archive]:
                 raise DataError(
-                    f"{path} lacks {', '.join(missing)}: this is not MNIST as Keras packs it (mnist.npz)."
+                    f"{path} lacks {', '.join(missing)}: this is not {name} as Keras packs it ({path.name})."
                 )
             arrays = {key: archive[key] for key in keys}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -94,86 +116,14 @@ def _read_mnist(path: Path) -> tuple[Split, Split]:
         ) from error
     for split in ("train", "test"):
         images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
-        expected = {f"x_{split}": (len(images), 28, 28), f"y_{split}": (len(images),)} if images.ndim else {}
+        expected = {f"x_{split}": (len(images), *shape), f"y_{split}": (len(images),)} if images.ndim else {}
         for key in (f"x_{split}", f"y_{split}"):
             array = arrays[key]
             if array.dtype != np.uint8 or array.shape != expected.get(key) or not len(array):
                 raise DataError(
-                    f"{path}: {key} is {array.dtype} {array.shape}; MNIST's are uint8, images (n, 28, 28), "
-                    "labels (n,), as many labels as images."
+                    f"{path}: {key} is {array.dtype} {array.shape}; {name}'s are uint8, "
+                    f"images (n, {', '.join(map(str, shape))}), labels (n,), as many labels as images."
                 )
         if labels.max() > 9:
-            raise DataError(f"{path}: y_{split} holds the label {labels.max()}; digits go from 0 to 9.")
+            raise DataError(f"{path}: y_{split} holds the label {labels.max()}; classes go from 0 to 9.")
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
-
-
-def _find(filename: str, name: str, url: str, sha256: str) -> tuple[Path, str]:
-    """Path and name of a published file: from COURSE_DATA, Keras's cache, or downloaded into that cache."""
-    looked = []
-    if folder := os.environ.get("COURSE_DATA"):
-        path = Path(folder).expanduser() / filename
-        try:
-            next(path.parent.iterdir(), None)  # Path.exists alone cannot tell “unreadable” from “not there”
-            found = path.exists()
-        except OSError as error:
-            raise DataError(
-                f"COURSE_DATA={folder} cannot be read ({error.strerror}): name a folder that holds {filename}, or unset it."
-            ) from error
-        if found:
-            return path, _given_name(path, name, sha256)
-        looked.append(f"COURSE_DATA={folder}: no {filename} there")
-    else:
-        looked.append("COURSE_DATA: not set")
-
-    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
-    cached = cache / filename
-    if not cached.exists():
-        looked.append(f"Keras's cache: no {cached}")
-    elif _sha256(cached) == sha256:
-        return cached, name
-    else:
-        looked.append(f"Keras's cache: {cached} is not the published file (its hash differs)")
-
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        # What arrives is renamed into the cache only when it is whole and its hash is right.
-        with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-            downloaded = keras.utils.get_file(
-                filename, url, file_hash=sha256, cache_dir=partial, cache_subdir="."
-            )
-            Path(downloaded).replace(cached)
-    except Exception as error:  # get_file raises plain Exception for a failed request
-        looked.append(f"download: {error}")
-    else:
-        return cached, name
-
-    where = "\n".join(f"  - {place}" for place in looked)
-    raise DataError(
-        f"{name} ({filename}) was not found.\nLooked in\n{where}\n"
-        f"Two ways out: set COURSE_DATA to a folder that holds {filename}, "
-        "or use the bundled sample (unset COURSE_SCALE)."
-    )
-
-
-def _given_name(path: Path, name: str, sha256: str) -> str:
-    """What to call a file of the reader's own: published, as its folder's dataset.json says, or unverified."""
-    if _sha256(path) == sha256:
-        return name
-    names = path.parent / "dataset.json"
-    if not names.exists():
-        return f"{path.name} (the reader's own)"
-    try:
-        given = json.loads(names.read_text(encoding="utf-8"))
-        return str(given.get(path.name, f"{path.name} (the reader's own)"))
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(
-            f'{names} is not a JSON object of names such as {{"{path.name}": "MNIST"}}: {error}'
-        ) from error
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): check the file's permissions.") from error

@@ -22,11 +22,12 @@ def show_images(
     columns: int = 10,
     title: str | None = None,
     width: float = 9,
+    colours: Sequence[str] | None = None,
 ) -> None:
     """Draw images of one size, (height, width) or (height, width, channels), in a grid with a title each.
 
     Single-channel images are drawn in grey, black to white over the range of all of them. width: of the
-    figure, in inches.
+    figure, in inches. colours: of the titles, one each.
     """
     images = np.asarray(images)
     rows = -(-len(images) // columns)
@@ -41,7 +42,7 @@ def show_images(
             image = image[..., 0]
         axis.imshow(image, **(grey if image.ndim == 2 else {}))
         if titles is not None:
-            axis.set_title(titles[i], fontsize=9, loc="center")
+            axis.set_title(titles[i], fontsize=9, loc="center", **({"color": colours[i]} if colours else {}))
     if title:
         figure.suptitle(title, x=0.01, ha="left")
 
@@ -95,7 +96,8 @@ def confusion_heatmap(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
 
     matrix: (classes, classes) counts, as `sklearn.metrics.confusion_matrix` gives them.
     """
-    figure, axis = plt.subplots(figsize=(5.4, 5), layout="constrained")
+    names = max(len(str(label)) for label in labels) > 3
+    figure, axis = plt.subplots(figsize=(6.4, 6) if names else (5.4, 5), layout="constrained")
     mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
     counts = np.where(matrix > 0, matrix.astype(str), "")
     sns.heatmap(
@@ -104,4 +106,6 @@ def confusion_heatmap(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
     )  # fmt: skip
     axis.set(xlabel="predicted", ylabel="true")
     axis.tick_params(length=0, rotation=0)
+    if names:
+        axis.tick_params(axis="x", rotation=60)
     figure.suptitle(title, x=0.01, ha="left")

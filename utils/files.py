@@ -1,0 +1,121 @@
+"""Finding a published file: in COURSE_DATA, in Keras's cache, or at its publisher's; and what to call it."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+
+
+class DataError(RuntimeError):
+    """A dataset is missing, damaged or not what it should be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file as its publisher offers it."""
+
+    name: str  # of the dataset
+    filename: str
+    url: str
+    sha256: str
+    cached: str = ""  # what Keras calls it in its cache, where that is not its filename
+    folder: str = ""  # what an archive unpacks to; in COURSE_DATA it may stand in the archive's place
+    folder_md5: Mapping[str, str] = field(default_factory=dict)  # published hashes of the folder's files
+
+
+def find(published: Published) -> tuple[Path, str]:
+    """Path and name of a published file: from COURSE_DATA, Keras's cache, or downloaded into that cache.
+
+    The name is the publisher's where the hashes are; else what dataset.json beside the file calls it.
+    Raises DataError, with all places that were tried.
+    """
+    wanted = [name for name in (published.folder, published.filename) if name]
+    looked = []
+    if given := os.environ.get("COURSE_DATA"):
+        folder = Path(given).expanduser()
+        try:
+            next(folder.iterdir(), None)  # Path.exists alone cannot tell “unreadable” from “not there”
+            found = [folder / name for name in wanted if (folder / name).exists()]
+        except OSError as error:
+            raise DataError(
+                f"COURSE_DATA={given} cannot be read ({error.strerror}): name a folder that holds {' or '.join(wanted)}, or unset it."
+            ) from error
+        if found:
+            return found[0], _given_name(found[0], published)
+        looked.append(f"COURSE_DATA={given}: no {' or '.join(wanted)} there")
+    else:
+        looked.append("COURSE_DATA: not set")
+
+    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+    cached = cache / (published.cached or published.filename)
+    if not cached.exists():
+        looked.append(f"Keras's cache: no {cached}")
+    elif sha256_of(cached) == published.sha256:
+        return cached, published.name
+    else:
+        looked.append(f"Keras's cache: {cached} is not the published file (its hash differs)")
+
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        # What arrives is renamed into the cache only when it is whole and its hash is right.
+        with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
+            downloaded = keras.utils.get_file(
+                published.filename,
+                published.url,
+                file_hash=published.sha256,
+                cache_dir=partial,
+                cache_subdir=".",
+            )
+            Path(downloaded).replace(cached)
+    except Exception as error:  # get_file raises plain Exception for a failed request
+        looked.append(f"download: {error}")
+    else:
+        return cached, published.name
+
+    where = "\n".join(f"  - {place}" for place in looked)
+    raise DataError(
+        f"{published.name} ({published.filename}) was not found.\nLooked in\n{where}\n"
+        f"Two ways out: set COURSE_DATA to a folder that holds {' or '.join(wanted)}, "
+        "or use the bundled sample (unset COURSE_SCALE)."
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of what `sha256sum *` prints in it. Raises DataError."""
+    if path.is_dir():
+        lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return _digest(path, "sha256")
+
+
+def _given_name(path: Path, published: Published) -> str:
+    """What to call a file of the reader's own: published, as its folder's dataset.json says, or unverified."""
+    if path.is_dir():
+        files = published.folder_md5
+        if all((path / f).is_file() and _digest(path / f, "md5") == md5 for f, md5 in files.items()):
+            return published.name
+    elif sha256_of(path) == published.sha256:
+        return published.name
+    names = path.parent / "dataset.json"
+    if not names.exists():
+        return f"{path.name} (the reader's own)"
+    try:
+        given = json.loads(names.read_text(encoding="utf-8"))
+        return str(given.get(path.name, f"{path.name} (the reader's own)"))
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(
+            f'{names} is not a JSON object of names such as {{"{path.name}": "{published.name}"}}: {error}'
+        ) from error
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the file's permissions.") from error
