@@ -106,20 +106,26 @@ def from_package(svg: bytes) -> Image.Image:
 
 
 def draw() -> list[tuple[str, str, str, Image.Image]]:
-    """Class, emoji, design and picture of every drawing."""
-    drawings = []
+    """Class, emoji, design and picture of every drawing; some designs draw two emoji alike, and one is kept."""
+    drawings, seen = [], set()
+
+    def add(class_name, emoji, design, picture):
+        if picture.tobytes() not in seen:
+            seen.add(picture.tobytes())
+            drawings.append((class_name, emoji, design, picture))
+
     font = ImageFont.truetype(NOTO, 109)
     packages = {design: package(design) for design in PACKAGES}
     members = {design: set(archive.getnames()) for design, archive in packages.items()}
     for class_name, emoji_names in EMOJI.items():
         for emoji, name in emoji_names.items():
             if picture := from_font(emoji, font):
-                drawings.append((class_name, emoji, "Noto", picture))
+                add(class_name, emoji, "Noto", picture)
             for design, archive in packages.items():
                 member = PACKAGES[design][3].format(code=f"{ord(emoji):x}", name=name)
                 if member in members[design]:
                     svg = archive.extractfile(member).read()
-                    drawings.append((class_name, emoji, design, from_package(svg)))
+                    add(class_name, emoji, design, from_package(svg))
     return drawings
 
 

@@ -130,7 +130,7 @@ def scene(name: str, pictures: dict[str, list[Image.Image]], rng: np.random.Gene
         clutter = pictures[other][rng.integers(len(pictures[other]))]
         place(canvas, clutter, rng, size=(0.2, 0.35), spread=0.5, opacity=(0.4, 1))
     drawing = pictures[name][rng.integers(len(pictures[name]))]
-    place(canvas, drawing, rng, size=(0.65, 1), spread=0.12, opacity=(0.8, 1))
+    place(canvas, drawing, rng, size=(0.6, 0.95), spread=0.2, opacity=(0.8, 1))
     canvas = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1)))
     return np.asarray(canvas.reduce(2))
 

@@ -117,7 +117,8 @@ def test_sizes():
     sizes = {path: (ROOT / path).stat().st_size for path in files if (ROOT / path).exists()}
     assert max(sizes.values()) < 5_000_000
     assert sum(size for path, size in sizes.items() if path.startswith("data/")) < 15_000_000
-    assert (SAMPLE / "digits.npz").stat().st_size < 1_000_000
+    for name, limit in {"digits.npz": 1_000_000, "scenes.npz": 4_500_000, "emoji.png": 1_000_000}.items():
+        assert (SAMPLE / name).stat().st_size < limit
 
 
 def test_readme_table_is_fresh():

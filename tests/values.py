@@ -17,7 +17,14 @@ CLAIMS = {
         ("LeNet5, pixels as drawn", "Feedforward, pixels as drawn", "validation_accuracy", 0.0),
         ("LeNet5, pixels as drawn", "LeNet5, pixels shuffled", "validation_accuracy", 0.1),
         ("Feedforward, pixels shuffled", "LeNet5, pixels shuffled", "validation_accuracy", 0.05),
-    ]
+    ],
+    "03_cifar10_image_classification": [
+        ("CNN", "Feedforward", "test_accuracy", 0.1),
+        ("CNN, our recipe", "Feedforward, our recipe", "test_accuracy", 0.02),
+        ("CNN + augmentation, our recipe", "Feedforward, our recipe", "test_accuracy", 0.02),
+        ("CNN, our recipe", "Logistic regression", "test_accuracy", 0.1),
+        ("Feedforward, our recipe", "Feedforward", "test_accuracy", 0.05),
+    ],
 }
 
 

@@ -28,8 +28,9 @@ def table() -> str:
             lines.append(f"| {link} | {model} | " + " | ".join(row) + " |")
         if recorded:
             environment = recorded["environment"]
+            spread = ", mean ± standard deviation" if len(recorded["seeds"]) > 1 else ""
             notes.append(
-                f"{link} {results.recorded_heading(recorded)}, mean ± standard deviation; {recorded['data']['n_train']:,} "
+                f"{link} {results.recorded_heading(recorded)}{spread}; {recorded['data']['n_train']:,} "
                 f"images trained on, {recorded['data']['n_test']:,} tested; Keras {environment['keras']} on "
                 f"{environment['backend']}, {environment['device']}, {recorded['date']}."
             )
