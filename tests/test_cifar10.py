@@ -38,9 +38,9 @@ def write_folder(path: Path, **changed: bytes) -> Path:
     return path
 
 
-def write_archive(path: Path, folder: Path) -> Path:
+def write_archive(path: Path, folder: Path, prefix: str = "") -> Path:
     with tarfile.open(path, "w:gz") as archive:
-        archive.add(folder, arcname=CIFAR10.folder)
+        archive.add(folder, arcname=prefix + CIFAR10.folder)
     return path
 
 
@@ -92,9 +92,10 @@ def test_python_2_pickle(tmp_path):
     assert len(read_batches(folder)["train"][0]) == 20
 
 
-def test_archive_and_folder_hold_the_same(tmp_path):
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_archive_and_folder_hold_the_same(tmp_path, prefix):
     folder = write_folder(tmp_path / "c")
-    archive = write_archive(tmp_path / "c.tar.gz", folder)
+    archive = write_archive(tmp_path / "c.tar.gz", folder, prefix)
     for part, arrays in read_batches(folder).items():
         for ours, theirs in zip(arrays, read_batches(archive)[part], strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -153,7 +154,7 @@ def test_nothing_anywhere(course_data):
     with pytest.raises(DataError) as caught:
         load_cifar10(FakeRun("full"))
     for part in (
-        "CIFAR-10 (cifar-10-python.tar.gz) was not found",
+        "CIFAR-10 (cifar-10-batches-py or cifar-10-python.tar.gz) was not found",
         "no cifar-10-batches-py or",
         "Two ways out",
     ):

@@ -63,7 +63,7 @@ def read_batches(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     if missing := [name for name in (*TRAINING_BATCHES, TEST_BATCH) if name not in contents]:
         raise DataError(
             f"{path} lacks {', '.join(missing)}: CIFAR-10 (the Python version) has data_batch_1 to 5 and test_batch. "
-            "Unpack the archive again."
+            "Take it from the publisher again."
         )
     batches = {
         name: _read_batch(contents[name], f"{path}: {name}") for name in (*TRAINING_BATCHES, TEST_BATCH)
@@ -87,7 +87,7 @@ def _archive(path: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                folder, _, name = member.name.rpartition("/")
+                folder, _, name = member.name.removeprefix("./").rpartition("/")
                 if member.isfile() and folder == CIFAR10.folder and name in (*TRAINING_BATCHES, TEST_BATCH):
                     contents[name] = archive.extractfile(member).read()
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:

@@ -7,13 +7,16 @@ says what it gave, and raises `DataError` where it cannot: it never falls back f
 import zipfile
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from utils.cifar10 import CIFAR10, read_batches
-from utils.files import DataError, Published, find, sha256_of
+from utils.files import DataError, Published, find, given_name, in_course_data, not_found, sha256_of
+from utils.returns import complete_returns, describe, lagged, month_end_closes
 from utils.run import Run
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data"
@@ -28,6 +31,12 @@ MNIST = Published(
 
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+# The names under which COURSE_DATA may hold the prices, in this order.
+PRICES = (
+    "WIKI_PRICES.csv", "WIKI_PRICES*.csv", "WIKI_PRICES*.csv.gz", "WIKI_PRICES*.csv.xz", "WIKI_PRICES*.zip",
+    "WIKI_PRICES*.parquet", "assets.h5",
 )  # fmt: skip
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -73,6 +82,55 @@ def load_cifar10(run: Run) -> tuple[Split, Split]:
     return train, test
 
 
+class MonthlyReturns(NamedTuple):
+    """What is known before a month, and what the month then brings; one row a month and stock."""
+
+    features: pd.DataFrame  # float32, (n, lags), columns "lag 24" to "lag 1", oldest first
+    labels: pd.Series  # uint8, (n,), 1 where the month's return is above zero
+    returns: pd.Series  # float64, (n,), the month's return
+
+
+def load_monthly_returns(
+    run: Run, lags: int = 24, start: str = "2008-01", end: str = "2017-12", training_end: str = "2014-12"
+) -> MonthlyReturns:
+    """Lagged monthly stock returns: WIKI/PRICES or a table like it at full scale, a simulated panel in the sample.
+
+    start, end: the first and last month whose return is used; lags: months before the one to predict. Stocks
+    without a close in every month are dropped, prices that cannot be are left out, and both are counted in the
+    banner. Lagged returns are winsorised: clipped to the 1 % and 99 % quantiles of all returns up to
+    training_end, so that no later return has a say in them. Labels and returns stay as they are.
+
+    Index: (date, ticker), dates being month ends, in order.
+
+    Raises DataError.
+    """
+    if run.scale == "sample":
+        path, name = SAMPLE / "prices.csv.xz", "sample panel"
+    else:
+        path, why_not = in_course_data(*PRICES)
+        if not path:
+            raise not_found("WIKI/PRICES", " or ".join(PRICES), [why_not])
+        name = given_name(path)
+    closes, repairs = month_end_closes(path, start, end)
+    returns, dropped = complete_returns(closes, str(path))
+    features = lagged(returns, lags)
+    low, high = np.quantile(returns.loc[:training_end], [0.01, 0.99])
+    realised = returns.iloc[lags:].stack()
+    realised.index = features.index
+    run.note_data(name=name, sha256=sha256_of(path), n_tickers=returns.shape[1])
+    print(
+        f"{name}: {returns.index[0]:%Y-%m} to {returns.index[-1]:%Y-%m}, kept {returns.shape[1]:,} of {closes.shape[1]:,} tickers"
+    )
+    for what, counts in {"dropped tickers": dropped, "repairs": repairs}.items():
+        if text := describe(counts):
+            print(f"{what}: {text}")
+    return MonthlyReturns(
+        features.clip(low, high).astype("float32"),
+        (realised > 0).astype("uint8").rename("up"),
+        realised.rename("return"),
+    )
+
+
 def load_photo(path: str | Path | None = None) -> np.ndarray:
     """A photograph in grey: the one of a building that scikit-learn ships, or the reader's own.
 
@@ -101,13 +159,15 @@ def load_photo(path: str | Path | None = None) -> np.ndarray:
 def _read_npz(path: Path, name: str, shape: tuple[int, ...]) -> tuple[Split, Split]:
     """Read and check an archive in the layout of Keras's mnist.npz, of images of this shape in ten classes."""
     keys = ("x_train", "y_train", "x_test", "y_test")
+    if not path.exists():
+        raise DataError(f"{path} is missing: restore it (git checkout), or draw it with data/make_sample.py.")
     try:
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("cut short, or no zip file at all")
         with np.load(path, allow_pickle=False) as archive:
             if missing := [key for key in keys if key not in archive]:
                 raise DataError(
-                    f"{path} lacks {', '.join(missing)}: this is not {name} as Keras packs it ({path.name})."
+                    f"{path} lacks {', '.join(missing)}: this is not {name}, packed as Keras packs MNIST."
                 )
             arrays = {key: archive[key] for key in keys}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:

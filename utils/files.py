@@ -1,5 +1,6 @@
 """Finding a published file: in COURSE_DATA, in Keras's cache, or at its publisher's; and what to call it."""
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -7,8 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import keras
 
 
 class DataError(RuntimeError):
@@ -28,6 +27,37 @@ class Published:
     folder_md5: Mapping[str, str] = field(default_factory=dict)  # published hashes of the folder's files
 
 
+def in_course_data(*names: str) -> tuple[Path | None, str]:
+    """The first of these names (or patterns such as "WIKI_PRICES*.zip") in COURSE_DATA, or None and why not.
+
+    Raises DataError where COURSE_DATA is set and is no folder that can be read.
+    """
+    if not (given := os.environ.get("COURSE_DATA")):
+        return None, "COURSE_DATA: not set"
+    folder = Path(given).expanduser()
+    wanted = " or ".join(names)
+    try:
+        present = sorted(
+            path.name for path in folder.iterdir()
+        )  # Path.exists cannot tell “unreadable” from “not there”
+    except OSError as error:
+        raise DataError(
+            f"COURSE_DATA={given} cannot be read ({error.strerror}): name a folder that holds {wanted}, or unset it."
+        ) from error
+    found = [folder / match for name in names for match in fnmatch.filter(present, name)]
+    return (found[0], "") if found else (None, f"COURSE_DATA={given}: no {wanted} there")
+
+
+def not_found(name: str, filename: str, looked: list[str]) -> DataError:
+    """The error for a dataset that is in none of the places."""
+    where = "\n".join(f"  - {place}" for place in looked)
+    return DataError(
+        f"{name} ({filename}) was not found.\nLooked in\n{where}\n"
+        f"Two ways out: set COURSE_DATA to a folder that holds {filename}, "
+        "or use the bundled sample (unset COURSE_SCALE)."
+    )
+
+
 def find(published: Published) -> tuple[Path, str]:
     """Path and name of a published file: from COURSE_DATA, Keras's cache, or downloaded into that cache.
 
@@ -35,21 +65,10 @@ def find(published: Published) -> tuple[Path, str]:
     Raises DataError, with all places that were tried.
     """
     wanted = [name for name in (published.folder, published.filename) if name]
-    looked = []
-    if given := os.environ.get("COURSE_DATA"):
-        folder = Path(given).expanduser()
-        try:
-            next(folder.iterdir(), None)  # Path.exists alone cannot tell “unreadable” from “not there”
-            found = [folder / name for name in wanted if (folder / name).exists()]
-        except OSError as error:
-            raise DataError(
-                f"COURSE_DATA={given} cannot be read ({error.strerror}): name a folder that holds {' or '.join(wanted)}, or unset it."
-            ) from error
-        if found:
-            return found[0], _given_name(found[0], published)
-        looked.append(f"COURSE_DATA={given}: no {' or '.join(wanted)} there")
-    else:
-        looked.append("COURSE_DATA: not set")
+    path, why_not = in_course_data(*wanted)
+    if path:
+        return path, given_name(path, published)
+    looked = [why_not]
 
     cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
     cached = cache / (published.cached or published.filename)
@@ -59,6 +78,8 @@ def find(published: Published) -> tuple[Path, str]:
         return cached, published.name
     else:
         looked.append(f"Keras's cache: {cached} is not the published file (its hash differs)")
+
+    import keras  # seconds; only a download needs it
 
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -77,12 +98,7 @@ def find(published: Published) -> tuple[Path, str]:
     else:
         return cached, published.name
 
-    where = "\n".join(f"  - {place}" for place in looked)
-    raise DataError(
-        f"{published.name} ({published.filename}) was not found.\nLooked in\n{where}\n"
-        f"Two ways out: set COURSE_DATA to a folder that holds {' or '.join(wanted)}, "
-        "or use the bundled sample (unset COURSE_SCALE)."
-    )
+    raise not_found(published.name, " or ".join(wanted), looked)
 
 
 def sha256_of(path: Path) -> str:
@@ -93,13 +109,9 @@ def sha256_of(path: Path) -> str:
     return _digest(path, "sha256")
 
 
-def _given_name(path: Path, published: Published) -> str:
+def given_name(path: Path, published: Published | None = None) -> str:
     """What to call a file of the reader's own: published, as its folder's dataset.json says, or unverified."""
-    if path.is_dir():
-        files = published.folder_md5
-        if all((path / f).is_file() and _digest(path / f, "md5") == md5 for f, md5 in files.items()):
-            return published.name
-    elif sha256_of(path) == published.sha256:
+    if published and _is_published(path, published):
         return published.name
     names = path.parent / "dataset.json"
     if not names.exists():
@@ -109,8 +121,17 @@ def _given_name(path: Path, published: Published) -> str:
         return str(given.get(path.name, f"{path.name} (the reader's own)"))
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(
-            f'{names} is not a JSON object of names such as {{"{path.name}": "{published.name}"}}: {error}'
+            f'{names} is not a JSON object of names such as {{"{path.name}": "…"}}: {error}'
         ) from error
+
+
+def _is_published(path: Path, published: Published) -> bool:
+    if path.is_dir():
+        files = published.folder_md5
+        return all(
+            (path / name).is_file() and _digest(path / name, "md5") == md5 for name, md5 in files.items()
+        )
+    return sha256_of(path) == published.sha256
 
 
 def _digest(path: Path, algorithm: str) -> str:

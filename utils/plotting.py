@@ -31,8 +31,10 @@ def show_images(
     """
     images = np.asarray(images)
     rows = -(-len(images) // columns)
-    caption = 0.25 * (1 + max(t.count("\n") for t in titles)) if titles is not None else 0
-    height = rows * (width / columns * images.shape[1] / images.shape[2] + caption) + (0.3 if title else 0)
+    captions = [] if titles is None else [titles[i * columns : (i + 1) * columns] for i in range(rows)]
+    lines = sum(1 + max(title.count("\n") for title in row) for row in captions if any(row))
+    cell = width / columns * images.shape[1] / images.shape[2]
+    height = rows * cell + 0.25 * lines + (0.3 if title else 0)
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")

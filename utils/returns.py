@@ -1,0 +1,234 @@
+"""Monthly returns from a table of prices: read in pieces, counted repairs, windows of lagged returns.
+
+The table is WIKI/PRICES as Quandl and Nasdaq Data Link published it, or any other with the columns ticker, date and
+adj_close: one row a stock and day (or week). Only a month's last close counts.
+"""
+
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from utils.files import DataError
+
+COLUMNS = ["ticker", "date", "adj_close"]
+ROWS = 1_000_000  # read at a time
+HDF_KEY = "quandl/wiki/prices"  # where the book's assets.h5 keeps them
+DAYS_SHORT = 7  # a month is complete when the table reaches so close to its end
+
+
+def month_end_closes(path: Path, start: str, end: str) -> tuple[pd.DataFrame, Counter]:
+    """Last adjusted close of every month from the one before start to end, float64, (months, tickers).
+
+    path: CSV (plain, .gz, .xz or the only CSV in a .zip), .parquet or .h5; start, end: months such as "2008-01".
+    The rows may stand in any order. Returns the closes, NaN where a ticker has none in a month, with a month
+    left out at the end that the table does not reach the end of, and counts of what was repaired.
+
+    Raises DataError where the table cannot be read, lacks a column, or holds a date that is none.
+    """
+    first, last = pd.Period(start, "M") - 1, pd.Period(end, "M")
+    kept, repairs, row = [], Counter(), 0
+    for piece in _pieces(path):
+        kept.append(_last_of_month(_clean(piece, path, row, repairs), first, last, repairs))
+        row += len(piece)
+    table = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
+    if table.empty:
+        raise DataError(f"{path} holds no usable prices from {first} to {last}.")
+    table = _keep_last(table, repairs)
+    closes = table.pivot(index="month", columns="ticker", values="adj_close")
+    closes.index = pd.PeriodIndex.from_ordinals(closes.index, freq="M", name="month")
+    reaches = pd.Timestamp(table["day"].max(), unit="D")
+    if reaches < closes.index[-1].to_timestamp(how="end") - pd.Timedelta(days=DAYS_SHORT + 1):
+        closes = closes.iloc[:-1]
+    return closes, repairs
+
+
+def complete_returns(closes: pd.DataFrame, source: str) -> tuple[pd.DataFrame, Counter]:
+    """Monthly returns of the tickers that have a close in every month, float64, (month ends, tickers).
+
+    Returns them and why the other tickers were dropped. Raises DataError where fewer than two are left.
+    """
+    closes = closes.reindex(pd.period_range(closes.index[0], closes.index[-1], freq="M", name="month"))
+    present = closes.notna()
+    short = ~(present.iloc[0] & present.iloc[-1])
+    gaps = ~present.all() & ~short
+    dropped = Counter({"short history": int(short.sum()), "gaps": int(gaps.sum())})
+    kept = closes.loc[:, present.all()]
+    if kept.shape[1] < 2:
+        raise DataError(
+            f"{source}: {kept.shape[1]} of {closes.shape[1]} tickers have a close in every month from "
+            f"{closes.index[0]} to {closes.index[-1]} ({describe(dropped) or 'nothing dropped'}). "
+            "Stocks are compared within a month, so at least 2 are needed."
+        )
+    returns = kept.pct_change(fill_method=None).iloc[1:]
+    returns.index = returns.index.to_timestamp(how="end").normalize().rename("date")
+    return returns, dropped
+
+
+def lagged(returns: pd.DataFrame, lags: int) -> pd.DataFrame:
+    """The returns of the lags months before each month, oldest first; float32, (n, lags).
+
+    returns: (month ends, tickers), without gaps. The index is (date, ticker), for every month that has so many
+    before it; the columns are "lag 24" to "lag 1". Raises DataError where there are too few months.
+    """
+    if len(returns) <= lags:
+        raise DataError(
+            f"There are {len(returns)} months of returns; {lags} lags and the month to predict need at least {lags + 1}."
+        )
+    values = returns.to_numpy(dtype="float32")
+    windows = np.lib.stride_tricks.sliding_window_view(values[:-1], lags, axis=0)  # (months, tickers, lags)
+    index = pd.MultiIndex.from_product([returns.index[lags:], returns.columns], names=["date", "ticker"])
+    return pd.DataFrame(
+        windows.reshape(-1, lags), index=index, columns=[f"lag {lag}" for lag in range(lags, 0, -1)]
+    )
+
+
+def describe(counts: Counter) -> str:
+    """'240 short history, 48 gaps'; '' where nothing was counted."""
+    return ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)
+
+
+def _clean(piece: pd.DataFrame, path: Path, row: int, repairs: Counter) -> pd.DataFrame:
+    """Rows with a price above zero, dates as days since 1970; what was left out is counted."""
+    prices = piece["adj_close"]
+    if not pd.api.types.is_numeric_dtype(prices):
+        numbers = pd.to_numeric(prices, errors="coerce")
+        repairs["prices that are no number"] += int((numbers.isna() & prices.notna()).sum())
+        prices = numbers
+    finite = np.isfinite(prices)
+    repairs["infinite prices"] += int(np.isinf(prices).sum())
+    repairs["prices of zero or less"] += int((finite & (prices <= 0)).sum())
+
+    codes, dates = pd.factorize(piece["date"])
+    parsed = pd.to_datetime(pd.Index(dates), format="ISO8601", errors="coerce")
+    if parsed.hasnans or (codes < 0).any():
+        wrong = parsed.isna()[codes] | (codes < 0)
+        where = int(np.argmax(wrong))
+        raise DataError(
+            f"{path}: row {row + where + 1} has the date {piece['date'].iloc[where]!r}; dates look like 2017-10-31."
+        )
+    days = (parsed.to_numpy() - np.datetime64("1970-01-01")) // np.timedelta64(1, "D")
+    months = parsed.to_period("M").asi8
+    usable = (finite & (prices > 0)).to_numpy() & (piece["ticker"].astype(str) != "").to_numpy()
+    clean = {"ticker": piece["ticker"], "month": months[codes], "day": days[codes], "adj_close": prices}
+    return pd.DataFrame(clean)[usable]
+
+
+def _last_of_month(table: pd.DataFrame, first: pd.Period, last: pd.Period, repairs: Counter) -> pd.DataFrame:
+    return _keep_last(table[table["month"].between(first.ordinal, last.ordinal)], repairs)
+
+
+def _keep_last(table: pd.DataFrame, repairs: Counter) -> pd.DataFrame:
+    """The row of each ticker's last day in a month; of several rows for that day, the last in the file."""
+    tickers = pd.factorize(table["ticker"])[0]
+    order = np.lexsort((table["day"], table["month"], tickers))  # stable
+    tickers, table = tickers[order], table.iloc[order]
+    months, days = table["month"].to_numpy(), table["day"].to_numpy()
+    same_month = (tickers[1:] == tickers[:-1]) & (months[1:] == months[:-1])
+    repairs["duplicate rows"] += int((same_month & (days[1:] == days[:-1])).sum())
+    return table[np.append(~same_month, True)] if len(table) else table
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what a damaged file raises into one clear error."""
+    damaged = (
+        OSError,
+        EOFError,
+        ValueError,
+        lzma.LZMAError,
+        zlib.error,
+        zipfile.BadZipFile,
+        gzip.BadGzipFile,
+    )
+    try:
+        yield
+    except damaged as error:
+        raise DataError(
+            f"{path} cannot be read ({error}). It is damaged or something else: replace it."
+        ) from error
+
+
+def _pieces(path: Path) -> Iterator[pd.DataFrame]:
+    """The three columns, ROWS rows at a time."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        yield from _parquet(path)
+    elif suffix in (".h5", ".hdf5"):
+        yield from _hdf(path)
+    else:
+        with _readable(path):
+            yield from _csv(path)
+
+
+def _csv(path: Path) -> Iterator[pd.DataFrame]:
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+            if len(members) != 1:
+                raise DataError(f"{path} holds {len(members)} CSV files; the export has one.")
+            with archive.open(members[0]) as file:
+                yield from _csv_pieces(file, path, None)
+    else:
+        yield from _csv_pieces(path, path, "infer")
+
+
+def _csv_pieces(file, path: Path, compression: str | None) -> Iterator[pd.DataFrame]:
+    # a ticker may be called NA, so that only an empty price means “missing”
+    options = {"keep_default_na": False, "na_values": {"adj_close": ["", "NA", "NaN", "nan", "null"]}}
+    reader = pd.read_csv(
+        file, chunksize=ROWS, compression=compression, usecols=lambda name: name.strip() in COLUMNS,
+        dtype={"ticker": "str", "date": "str"}, **options,
+    )  # fmt: skip
+    with reader:
+        for piece in reader:
+            yield _named(piece.rename(columns=str.strip), path)
+
+
+def _parquet(path: Path) -> Iterator[pd.DataFrame]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise DataError(
+            f"{path} is a Parquet file: install pyarrow to read it, or convert it to CSV."
+        ) from error
+    with _readable(path):
+        file = parquet.ParquetFile(path)
+        present = [name for name in COLUMNS if name in file.schema_arrow.names]
+        for batch in file.iter_batches(batch_size=ROWS, columns=present):
+            yield _named(batch.to_pandas(), path)
+
+
+def _hdf(path: Path) -> Iterator[pd.DataFrame]:
+    try:
+        import tables  # noqa: F401
+    except ImportError as error:
+        raise DataError(
+            f"{path} is an HDF5 store: install PyTables (tables) to read it, or use the CSV export."
+        ) from error
+    with _readable(path), pd.HDFStore(path, mode="r") as store:
+        if HDF_KEY not in store:
+            raise DataError(f"{path} has no {HDF_KEY}; it holds {', '.join(store.keys()) or 'nothing'}.")
+        if store.get_storer(HDF_KEY).is_table:
+            for piece in store.select(HDF_KEY, columns=["adj_close"], chunksize=ROWS):
+                yield _named(piece.reset_index(), path)
+        else:
+            yield _named(store[HDF_KEY][["adj_close"]].reset_index(), path)
+
+
+def _named(piece: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The piece with dates as text; DataError where a column is missing."""
+    if missing := [name for name in COLUMNS if name not in piece.columns]:
+        raise DataError(
+            f"{path} lacks {', '.join(missing)}: a WIKI/PRICES export has the columns ticker, date and adj_close."
+        )
+    if pd.api.types.is_datetime64_any_dtype(piece["date"]):
+        piece["date"] = piece["date"].dt.strftime("%Y-%m-%d")
+    return piece
