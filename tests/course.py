@@ -57,6 +57,17 @@ def load_make_sample() -> ModuleType:
     return module
 
 
+class FakeRun:
+    """The two things that a loader asks of a Run."""
+
+    def __init__(self, scale):
+        self.scale = scale
+        self.facts = {}
+
+    def note_data(self, **facts):
+        self.facts.update(facts)
+
+
 # the notebooks that measure something, and so leave results and claims to check
 RECORDING = [
     path for path in NOTEBOOKS if any("run.record(" in source(cell) for cell in code_cells(read(path)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_datasets import FakeRun
+from course import FakeRun
 
 from utils import datasets
 from utils.cifar10 import CIFAR10, TEST_BATCH, TRAINING_BATCHES, read_batches

@@ -10,22 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from course import FakeRun
 from PIL import Image
 
 from utils import datasets, files
 from utils.datasets import load_mnist, load_photo
 from utils.files import DataError, sha256_of
-
-
-class FakeRun:
-    """The two things that a loader asks of a Run."""
-
-    def __init__(self, scale):
-        self.scale = scale
-        self.facts = {}
-
-    def note_data(self, **facts):
-        self.facts.update(facts)
 
 
 def arrays(n_train=40, n_test=10) -> dict[str, np.ndarray]:

@@ -73,7 +73,8 @@ def test_every_import_is_declared():
     )
     used = {path: modules((ROOT / path).read_text()) for path in tracked.stdout.split()}
     used |= {path.name: modules("\n".join(source(c) for c in code_cells(read(path)))) for path in NOTEBOOKS}
-    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    listed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["formats"]
+    declared = {canonicalize_name(Requirement(line).name) for line in listed}
     for path, names in used.items():
         foreign = names - set(sys.stdlib_module_names) - OWN
         undeclared = {DISTRIBUTIONS.get(name, name) for name in foreign} - declared

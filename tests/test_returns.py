@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from test_datasets import FakeRun
+from course import FakeRun
 
 from utils import returns as module
 from utils.datasets import load_monthly_returns
@@ -270,6 +270,39 @@ def test_weekly_closes_will_do(folder):
     write(folder, table[pd.to_datetime(table["date"]).dt.day_of_week == 4])
     features, *_ = load()
     assert len(features) == 3 * 3
+
+
+def test_parquet(folder):
+    """Needs the extra `formats`."""
+    pytest.importorskip("pyarrow")
+    write(folder, panel())
+    expected = load()
+    (folder / "WIKI_PRICES.csv").unlink()
+    table = panel()
+    for dates in (table["date"], pd.to_datetime(table["date"])):
+        table.assign(date=dates).to_parquet(folder / "WIKI_PRICES.parquet", index=False)
+        for ours, theirs in zip(load(), expected, strict=True):
+            assert ours.equals(theirs)
+    (folder / "WIKI_PRICES.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"parquet cannot be read"):
+        load()
+
+
+@pytest.mark.parametrize("layout", ["table", "fixed"])
+def test_the_books_store(folder, layout):
+    """Needs the extra `formats`."""
+    pytest.importorskip("tables")
+    write(folder, panel())
+    expected = load()
+    (folder / "WIKI_PRICES.csv").unlink()
+    table = panel().assign(date=lambda frame: pd.to_datetime(frame["date"])).set_index(["date", "ticker"])
+    table.to_hdf(folder / "assets.h5", key="quandl/wiki/prices", format=layout)
+    for ours, theirs in zip(load(), expected, strict=True):
+        assert ours.equals(theirs)
+    with pd.HDFStore(folder / "assets.h5") as store:
+        store.remove("quandl/wiki/prices")
+    with pytest.raises(DataError, match="has no quandl/wiki/prices"):
+        load()
 
 
 def test_parquet_without_pyarrow(folder, monkeypatch):
