@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from course import FakeRun
+from sklearn.metrics import roc_auc_score
 
 from utils import returns as module
 from utils.datasets import load_monthly_returns
@@ -48,9 +49,13 @@ def load(**options):
     )
 
 
+def same(ours, theirs) -> bool:
+    return all(a is b is None or a.equals(b) for a, b in zip(ours, theirs, strict=True))
+
+
 def test_sample(capsys):
     run = FakeRun("sample")
-    features, labels, realised = load_monthly_returns(run)
+    features, labels, realised, p_up = load_monthly_returns(run)
     assert features.shape == (96 * 300, 24)
     assert features.dtypes.eq("float32").all()
     assert features.notna().all().all()
@@ -59,6 +64,9 @@ def test_sample(capsys):
     assert features.index.names == ["date", "ticker"]
     assert features.index.is_monotonic_increasing
     np.testing.assert_array_equal(labels, realised > 0)
+    assert p_up.index.equals(features.index)
+    assert p_up.between(0, 1).all()
+    assert roc_auc_score(labels, p_up) > 0.6
     out = capsys.readouterr().out
     assert "sample panel: 2008-01 to 2017-12, kept 300 of 312 tickers" in out
     assert "dropped tickers: 8 short history, 4 gaps" in out
@@ -68,7 +76,7 @@ def test_sample(capsys):
 def test_values_by_hand(folder):
     table = panel()
     write(folder, table)
-    features, labels, realised = load(lags=3)
+    features, labels, realised, _ = load(lags=3)
     closes = table[table["ticker"] == "B"].set_index(pd.to_datetime(table["date"][table["ticker"] == "B"]))[
         "adj_close"
     ]
@@ -84,7 +92,7 @@ def test_values_by_hand(folder):
 
 def test_a_ticker_called_na_stays(folder):
     write(folder, panel())
-    features, _, _ = load()
+    features, *_ = load()
     assert set(features.index.get_level_values("ticker")) == {"A", "B", "NA"}
 
 
@@ -103,8 +111,7 @@ def test_compressed(folder, how):
     for path in folder.iterdir():
         path.unlink()
     write(folder, panel())
-    for ours, theirs in zip(compressed, load(), strict=True):
-        assert ours.equals(theirs)
+    assert same(compressed, load())
 
 
 def test_pieces_and_order_do_not_matter(folder, monkeypatch):
@@ -114,8 +121,7 @@ def test_pieces_and_order_do_not_matter(folder, monkeypatch):
     monkeypatch.setattr(module, "ROWS", 100)
     for other in (table, table.sample(frac=1, random_state=0), table.iloc[::-1]):
         write(folder, other)
-        for ours, theirs in zip(load(), whole, strict=True):
-            assert ours.equals(theirs)
+        assert same(load(), whole)
 
 
 def test_dataset_json_names_the_table(folder):
@@ -177,7 +183,7 @@ def test_duplicate_rows_are_counted_and_the_last_one_counts(folder, capsys):
     table = panel()
     again = table.iloc[[-1]].assign(adj_close=123.0)
     write(folder, pd.concat([table, table.iloc[:10], again]))
-    *_, realised = load()
+    _, _, realised, _ = load()
     ticker = table["ticker"].iloc[-1]
     before = table[(table["ticker"] == ticker) & (table["date"] <= "2010-02-28")]["adj_close"].iloc[-1]
     assert realised[("2010-03-31", ticker)] == pytest.approx(123 / before - 1)
@@ -201,7 +207,7 @@ def test_a_price_that_cannot_be_is_left_out(folder, capsys, price, text):
     row = table.index[(table["ticker"] == "A") & (table["date"] == "2009-06-30")][0]
     table.loc[row, "adj_close"] = price
     write(folder, table)
-    *_, realised = load(lags=12)
+    _, _, realised, _ = load(lags=12)
     before = float(table["adj_close"][row - 1])
     may = float(table[(table["ticker"] == "A") & (table["date"] == "2009-05-29")]["adj_close"].iloc[0])
     assert realised[("2009-06-30", "A")] == pytest.approx(before / may - 1)
@@ -281,8 +287,7 @@ def test_parquet(folder):
     table = panel()
     for dates in (table["date"], pd.to_datetime(table["date"])):
         table.assign(date=dates).to_parquet(folder / "WIKI_PRICES.parquet", index=False)
-        for ours, theirs in zip(load(), expected, strict=True):
-            assert ours.equals(theirs)
+        assert same(load(), expected)
     (folder / "WIKI_PRICES.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"parquet cannot be read"):
         load()
@@ -297,8 +302,7 @@ def test_the_books_store(folder, layout):
     (folder / "WIKI_PRICES.csv").unlink()
     table = panel().assign(date=lambda frame: pd.to_datetime(frame["date"])).set_index(["date", "ticker"])
     table.to_hdf(folder / "assets.h5", key="quandl/wiki/prices", format=layout)
-    for ours, theirs in zip(load(), expected, strict=True):
-        assert ours.equals(theirs)
+    assert same(load(), expected)
     with pd.HDFStore(folder / "assets.h5") as store:
         store.remove("quandl/wiki/prices")
     with pytest.raises(DataError, match="has no quandl/wiki/prices"):

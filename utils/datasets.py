@@ -88,6 +88,9 @@ class MonthlyReturns(NamedTuple):
     features: pd.DataFrame  # float32, (n, lags), columns "lag 24" to "lag 1", oldest first
     labels: pd.Series  # uint8, (n,), 1 where the month's return is above zero
     returns: pd.Series  # float64, (n,), the month's return
+    p_up: (
+        pd.Series | None
+    )  # in the sample: the probability of label 1 that was simulated; None for real prices
 
 
 def load_monthly_returns(
@@ -128,6 +131,7 @@ def load_monthly_returns(
         features.clip(low, high).astype("float32"),
         (realised > 0).astype("uint8").rename("up"),
         realised.rename("return"),
+        _simulated_probability(path, features.index) if run.scale == "sample" else None,
     )
 
 
@@ -154,6 +158,13 @@ def load_photo(path: str | Path | None = None) -> np.ndarray:
         if min(picture.size) < 16:
             raise DataError(f"{path} is {picture.width} × {picture.height} pixels; use at least 16 × 16.")
     return np.asarray(picture.convert("L"), dtype="float32") / 255
+
+
+def _simulated_probability(path: Path, index: pd.MultiIndex) -> pd.Series:
+    """The column p_up of the simulated panel, in the order of the index (month ends, tickers)."""
+    table = pd.read_csv(path, usecols=["ticker", "date", "p_up"], parse_dates=["date"])
+    table["date"] += pd.offsets.MonthEnd(0)
+    return table.set_index(["date", "ticker"])["p_up"].loc[index]
 
 
 def _read_npz(path: Path, name: str, shape: tuple[int, ...]) -> tuple[Split, Split]:

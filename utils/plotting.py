@@ -72,23 +72,33 @@ def show_numbers(arrays: Mapping[str, np.ndarray], title: str, decimals: int = 1
     figure.suptitle(title, x=0.01, ha="left")
 
 
-def learning_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> None:
-    """Accuracy by epoch on training and validation data, one panel a model, the kept epoch marked.
+def learning_curves(
+    histories: Mapping[str, Mapping[str, Sequence[float]]],
+    title: str,
+    metric: str = "accuracy",
+    label: str | None = None,
+    chosen_by: str | None = None,
+) -> None:
+    """A metric by epoch on training and validation data, one panel a model, the kept epoch marked.
 
-    histories: model name -> `History.history` with "accuracy" and "val_accuracy". The kept epoch is the
-    first with the highest validation accuracy, as `ModelCheckpoint(save_best_only=True)` keeps it.
+    histories: model name -> `History.history` with the metric, and the metric after "val_". The kept epoch is
+    the first with the highest value of chosen_by (without it, of the validation metric), as
+    `ModelCheckpoint(save_best_only=True)` keeps it. label: of the vertical axis, where it is not the
+    metric's name. Accuracies are drawn in percent.
     """
     figure, axes = plt.subplots(1, len(histories), sharey=True, squeeze=False, layout="constrained")
     for axis, (name, history) in zip(axes.flat, histories.items(), strict=True):
-        epochs = np.arange(1, len(history["accuracy"]) + 1)
-        axis.plot(epochs, history["accuracy"], color=TRAINING, linestyle="--", label="training")
-        axis.plot(epochs, history["val_accuracy"], color=VALIDATION, label="validation")
-        best = int(np.argmax(history["val_accuracy"]))
-        axis.plot(epochs[best], history["val_accuracy"][best], "o", color=VALIDATION, label="kept")
+        training, validation = history[metric], history[f"val_{metric}"]
+        epochs = np.arange(1, len(training) + 1)
+        axis.plot(epochs, training, color=TRAINING, linestyle="--", label="training")
+        axis.plot(epochs, validation, color=VALIDATION, label="validation")
+        best = int(np.argmax(history[chosen_by] if chosen_by else validation))
+        axis.plot(epochs[best], validation[best], "o", color=VALIDATION, label="kept")
         axis.set(title=name, xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[0, 0].set_ylabel("accuracy")
+        if metric.endswith("accuracy"):
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0, 0].set_ylabel(label or metric)
     axes[0, 0].legend(loc="lower right")
     figure.suptitle(title, x=0.01, ha="left")
 

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 class EpochProgress(keras.callbacks.Callback):
-    """A bar that grows by one an epoch, shows the validation accuracy, and goes when the training ends.
+    """A bar that grows by one an epoch, shows the validation accuracy (or another metric), and goes when the training ends.
 
     For `fit(..., verbose=0, callbacks=[EpochProgress("LeNet5")])`.
 
@@ -15,9 +15,9 @@ class EpochProgress(keras.callbacks.Callback):
     or else writes to stderr.
     """
 
-    def __init__(self, title: str):
+    def __init__(self, title: str, metric: str = "val_accuracy"):
         super().__init__()
-        self.title = title
+        self.title, self.metric = title, metric
 
     def on_train_begin(self, logs=None):
         self.bar = tqdm(
@@ -31,7 +31,9 @@ class EpochProgress(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch, logs=None):
-        shown = {"validation": f"{logs['val_accuracy']:.1%}"} if logs and "val_accuracy" in logs else {}
+        value = (logs or {}).get(self.metric)
+        percent = self.metric.endswith("accuracy")
+        shown = {} if value is None else {"validation": f"{value:.1%}" if percent else f"{value:.3f}"}
         self.bar.set_postfix(shown, refresh=False)
         self.bar.update()
 
