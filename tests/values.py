@@ -25,6 +25,13 @@ CLAIMS = {
         ("CNN, our recipe", "Logistic regression", "test_accuracy", 0.1),
         ("Feedforward, our recipe", "Feedforward", "test_accuracy", 0.05),
     ],
+    "04_cnn_with_time_series": [
+        ("dilated stack, long memory", "plain stack, long memory", "validation_accuracy", 0.3),
+        ("Logistic regression", "Always up", "test_auc_within", 0.05),
+        ("Dilated", "Always up", "test_auc_within", 0.05),
+        ("Best possible", "Logistic regression", "test_auc_within", 0.0),
+        ("Always up", "Last month's sign", "test_auc_within", 0.01),
+    ],
 }
 
 
