@@ -271,6 +271,18 @@ def test_an_unfinished_last_month_is_left_out(folder, end, last):
     assert f"{features.index[-1][0]:%Y-%m}" == last
 
 
+def test_the_unfinished_month_is_reported(folder, capsys):
+    write(folder, panel(end="2010-03-12"))
+    load()
+    assert "3 closes of 2010-03, which ends on 2010-03-12, left out" in capsys.readouterr().out
+
+
+def test_returns_that_start_after_the_training_years(folder):
+    write(folder, panel())
+    with pytest.raises(DataError, match=r"start in 2008-01, after the training years \(2007-01\)"):
+        load(training_end="2007-01")
+
+
 def test_weekly_closes_will_do(folder):
     table = panel()
     write(folder, table[pd.to_datetime(table["date"]).dt.day_of_week == 4])

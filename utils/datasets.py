@@ -117,6 +117,10 @@ def load_monthly_returns(
     closes, repairs = month_end_closes(path, start, end)
     returns, dropped = complete_returns(closes, str(path))
     features = lagged(returns, lags)
+    if returns.index[0] > pd.Timestamp(training_end):
+        raise DataError(
+            f"{path}: the returns start in {returns.index[0]:%Y-%m}, after the training years ({training_end})."
+        )
     low, high = np.quantile(returns.loc[:training_end], [0.01, 0.99])
     realised = returns.iloc[lags:].stack()
     realised.index = features.index

@@ -46,6 +46,9 @@ def month_end_closes(path: Path, start: str, end: str) -> tuple[pd.DataFrame, Co
     closes.index = pd.PeriodIndex.from_ordinals(closes.index, freq="M", name="month")
     reaches = pd.Timestamp(table["day"].max(), unit="D")
     if reaches < closes.index[-1].to_timestamp(how="end") - pd.Timedelta(days=DAYS_SHORT + 1):
+        repairs[f"closes of {closes.index[-1]}, which ends on {reaches.date()}, left out"] = int(
+            closes.iloc[-1].count()
+        )
         closes = closes.iloc[:-1]
     return closes, repairs
 
