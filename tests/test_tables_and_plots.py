@@ -67,6 +67,23 @@ def test_learning_curves_mark_the_kept_epoch():
     assert (float(kept.get_xdata()[0]), float(kept.get_ydata()[0])) == (2, 0.6)
 
 
+def test_the_kept_epoch_may_be_chosen_by_another_metric():
+    history = {"auc_roc": [0.5, 0.6, 0.7], "val_auc_roc": [0.5, 0.6, 0.5], "val_within": [0.4, 0.4, 0.5]}
+    learning_curves({"A": history}, title="one", metric="auc_roc", label="AUC", chosen_by="val_within")
+    axis = plt.gcf().axes[0]
+    assert axis.get_ylabel() == "AUC"
+    assert (float(axis.lines[2].get_xdata()[0]), float(axis.lines[2].get_ydata()[0])) == (3, 0.5)
+
+
+def test_titles_in_colours_and_no_room_for_empty_ones():
+    images = np.zeros((4, 8, 8, 3))
+    show_images(images, ["a", "", "", ""], columns=2, colours=["red", "blue", "blue", "blue"])
+    assert plt.gcf().axes[0].title.get_color() == "red"
+    one_row = plt.gcf().get_size_inches()[1]
+    show_images(images, ["a", "", "b", ""], columns=2)
+    assert plt.gcf().get_size_inches()[1] - one_row == pytest.approx(0.25)
+
+
 def test_confusion_heatmap_colours_mistakes_only():
     confusion_heatmap(np.array([[9, 2], [0, 7]]), ["a", "b"], "title")
     figure = plt.gcf()
