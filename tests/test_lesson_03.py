@@ -11,7 +11,7 @@ from course import NOTEBOOKS, definitions, load_make_sample
 from keras import layers
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
-EPOCHS = 10
+EPOCHS = 12  # the notebook's OUR_EPOCHS at the sample scale
 BATCH = 64
 NOTEBOOK = next(path for path in NOTEBOOKS if path.name.startswith("03"))
 
@@ -70,7 +70,8 @@ def beyond_two_standard_errors(differences: np.ndarray) -> bool:
 
 def test_the_feedforward_network_is_far_behind(measured):
     difference = measured["cnn", "test"] - measured["feedforward", "test"]
-    assert beyond_two_standard_errors(difference - 0.05)
+    assert beyond_two_standard_errors(difference)
+    assert difference.mean() > 0.05
 
 
 def test_augmentation_narrows_the_gap_between_old_and_new_images(measured):
