@@ -139,7 +139,9 @@ def main() -> None:
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
     index = [{"class": c, "emoji": e, "design": d} for c, e, d, _ in drawings]
-    (DATA / "emoji.png").write_bytes(content.getvalue())
+    partial = DATA / "emoji.png.part"
+    partial.write_bytes(content.getvalue())
+    partial.replace(DATA / "emoji.png")
     lines = ",\n".join(" " + json.dumps(entry, ensure_ascii=False) for entry in index)
     (DATA / "emoji.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     print(f"{len(drawings)} drawings, {len(content.getvalue()) / 1e6:.2f} MB")

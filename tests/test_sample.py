@@ -12,16 +12,22 @@ def make_sample():
     return load_make_sample()
 
 
-def test_a_rerun_draws_the_same_digits(make_sample):
-    drawn = make_sample.digits()
-    with np.load(SAMPLE / "digits.npz") as bundled:
+@pytest.mark.parametrize(
+    ("function", "off_by", "at_most"),
+    # 16 grey levels, where a rounding that falls the other way is a whole level; smooth colours, where it is 1 or 2
+    [("digits", 0, 1e-4), ("scenes", 2, 1e-3)],
+)
+def test_a_rerun_draws_the_same_images(make_sample, function, off_by, at_most):
+    """On another processor, or with another Pillow, few values may round the other way."""
+    drawn = getattr(make_sample, function)()
+    with np.load(SAMPLE / f"{function}.npz") as bundled:
         assert set(drawn) == set(bundled)
         for key, array in drawn.items():
             assert array.shape == bundled[key].shape
             assert array.dtype == bundled[key].dtype
-            # rounding to 16 levels may fall the other way in the last bit of another processor's arithmetic
-            different = np.mean(array != bundled[key])
-            assert different < 1e-4, f"{key}: {different:.2%} of the values differ"
+            allowed = off_by if key.startswith("x") else 0
+            different = np.mean(np.abs(array.astype(int) - bundled[key]) > allowed)
+            assert different < at_most, f"{key}: {different:.2%} of the values differ"
 
 
 def test_no_original_is_split(make_sample):
@@ -43,18 +49,6 @@ def test_a_failed_write_leaves_the_old_file(make_sample, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         make_sample.write_npz(path, {})
     assert path.read_bytes() == b"old"
-
-
-def test_a_rerun_renders_the_same_scenes(make_sample):
-    rendered = make_sample.scenes()
-    with np.load(SAMPLE / "scenes.npz") as bundled:
-        assert set(rendered) == set(bundled)
-        for key, array in rendered.items():
-            assert array.shape == bundled[key].shape
-            assert array.dtype == bundled[key].dtype
-            # another processor or another Pillow may round the other way
-            different = np.abs(array.astype(int) - bundled[key]) > (2 if key.startswith("x") else 0)
-            assert np.mean(different) < 1e-3, f"{key}: {np.mean(different):.2%} of the values differ"
 
 
 def test_no_drawing_is_in_two_parts(make_sample):

@@ -88,9 +88,7 @@ class MonthlyReturns(NamedTuple):
     features: pd.DataFrame  # float32, (n, lags), columns "lag 24" to "lag 1", oldest first
     labels: pd.Series  # uint8, (n,), 1 where the month's return is above zero
     returns: pd.Series  # float64, (n,), the month's return
-    p_up: (
-        pd.Series | None
-    )  # in the sample: the probability of label 1 that was simulated; None for real prices
+    p_up: pd.Series | None  # simulated probability of label 1; None for real prices
 
 
 def load_monthly_returns(

@@ -128,7 +128,7 @@ def given_name(path: Path, published: Published | None = None) -> str:
 def _is_published(path: Path, published: Published) -> bool:
     if path.is_dir():
         files = published.folder_md5
-        return all(
+        return bool(files) and all(
             (path / name).is_file() and _digest(path / name, "md5") == md5 for name, md5 in files.items()
         )
     return sha256_of(path) == published.sha256
