@@ -3,7 +3,7 @@
 The same four sets of drawings as in `make_emoji.py`, and the same tools. It writes data/glyphs.png, one drawing in
 each square of SIDE pixels, in 256 colours and levels of transparency, and data/glyphs.json, which says what
 stands where. None of the drawings shows one of CIFAR-10's classes, nor one of their near relatives: there are no
-other birds, vehicles on roads, rails or water, and no fox, wolf, tiger, leopard, zebra or unicorn.
+birds, no vehicles on roads, rails or water but a bicycle, and no fox, wolf, tiger, leopard, zebra or unicorn.
 """
 
 import argparse

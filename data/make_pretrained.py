@@ -1,7 +1,7 @@
 """Pretrain the slim VGG16 on scenes of glyphs: python -m data.make_pretrained
 
-About an hour on one core. It writes data/slim_vgg16.npz after every round that is the best so far on scenes that
-it was not trained on, and data/README.md says what came of it. `make_glyphs.py` draws what the scenes show.
+About half an hour of one core. It writes data/slim_vgg16.npz after every round that is the best so far on drawings
+that it was not trained on; data/README.md says what came of it. `make_glyphs.py` draws what the scenes show.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from data.make_sample import DATA, read_sheet, scene, write_npz
 from utils.pretrained import preprocess_input, slim_vgg16, stored_form
 
 # Side of the scenes in pixels -> scenes a round, scenes a batch. A scene of 128 × 128 costs as much as 16 of 32 × 32.
-SIZES = {32: (12800, 128), 48: (3840, 64), 64: (3840, 64), 96: (768, 32), 128: (640, 32)}
-ROUNDS, FROZEN = 14, 3  # of new scenes; those at the end in which batch normalisation no longer learns
+SIZES = {32: (12800, 128), 48: (3840, 64), 64: (3840, 64), 96: (512, 32), 128: (320, 32)}
+ROUNDS, FROZEN = 8, 2  # of new scenes; those at the end in which batch normalisation no longer learns
 PASSES = 3  # through the scenes of a round
 VERSIONS = 4  # of each drawing a round, stretched and sheared
 RATE = 2e-3  # falling to a tenth along a cosine, and from there to zero in the frozen rounds
@@ -132,12 +132,10 @@ def train(rounds: int, frozen: int, seed: int = 5) -> None:
             for layer in model.layers:
                 layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
             compile_for(model, frozen, RATE / 10, 0.0)
-        model.reset_metrics()
-        for X, y in batches(fitted, names, rng):
-            loss = model.train_on_batch(X, y)  # the mean since the reset
+        losses = [model.train_on_batch(X, y) for X, y in batches(fitted, names, rng)]
         found = {side: accuracy(model, *images) for side, images in unseen.items()}
         print(
-            f"round {done + 1}, {time.perf_counter() - start:.0f} s: loss {loss:.3f}, unseen drawings",
+            f"round {done + 1}, {time.perf_counter() - start:.0f} s: loss {np.mean(losses):.3f}, unseen drawings",
             ", ".join(f"{side} px {share:.1%}" for side, share in found.items()),
             flush=True,
         )

@@ -16,13 +16,8 @@ from keras import layers
 from utils.files import DataError
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "slim_vgg16.npz"
-BLOCKS = (
-    (2, 16),
-    (2, 32),
-    (3, 64),
-    (3, 128),
-    (3, 128),
-)  # convolutions and filters; VGG16 has four times as many
+# Convolutions and filters of each block; VGG16 has four times as many filters.
+BLOCKS = ((2, 16), (2, 32), (3, 64), (3, 128), (3, 128))
 
 
 def slim_vgg16(
@@ -46,7 +41,8 @@ def slim_vgg16(
     Raises DataError where the file of weights is missing, damaged or another network's, ValueError where it has
     another number of classes.
     """
-    stored = _read(WEIGHTS if weights == "emoji" else Path(weights)) if weights is not None else None
+    path = WEIGHTS if weights == "emoji" else weights
+    stored = _read(Path(path)) if path is not None else None
     if stored and include_top and classes not in (None, len(stored["classes"])):
         raise ValueError(
             f"{len(stored['classes'])} classes come with these weights: use include_top=False, or weights=None."
@@ -73,7 +69,7 @@ def slim_vgg16(
     model = keras.Model(inputs, x, name="slim_vgg16")
 
     if stored:
-        _set_weights(model, stored, WEIGHTS if weights == "emoji" else Path(weights))
+        _set_weights(model, stored, path)
     return model
 
 
@@ -104,11 +100,11 @@ def class_names() -> tuple[str, ...]:
 
 def stored_form(model: keras.Model, names: list[str]) -> dict[str, np.ndarray]:
     """What a file of weights holds: "classes", the names, and for each weight "layer/weight", float16."""
-    weights = {weight.path: np.asarray(weight).astype("float16") for weight in model.weights}
+    weights = {weight.path: keras.ops.convert_to_numpy(weight).astype("float16") for weight in model.weights}
     return {"classes": np.array(names), **weights}
 
 
-def _set_weights(model: keras.Model, stored: dict[str, np.ndarray], path: Path) -> None:
+def _set_weights(model: keras.Model, stored: dict[str, np.ndarray], path: str | Path) -> None:
     for weight in model.weights:
         array = stored.get(weight.path)
         if array is None or array.shape != tuple(weight.shape) or not np.isfinite(array).all():
