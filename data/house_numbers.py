@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from data.digit_struct import Box, write_digit_struct
 
@@ -28,22 +28,10 @@ SPLITS = ("train", "test")
 COLOURS = 16  # of a PNG's palette; it keeps the archives small
 
 # Fitted to the annotations that SVHN publishes for its 33,402 training images, but for the two marked "ours".
-LENGTHS = (
-    0.15,
-    0.45,
-    0.25,
-    0.10,
-    0.05,
-)  # share of numbers with 1 to 5 digits; ours (SVHN: .154 .543 .260 .043 .0003)
+LENGTHS = (0.15, 0.45, 0.25, 0.10, 0.05)  # share of 1 to 5 digits; ours (SVHN: .154 .543 .260 .043 .0003)
 ONLY_DIGIT = (0.011, 0.132, 0.133, 0.112, 0.121, 0.117, 0.103, 0.091, 0.092, 0.088)  # share of 0 to 9
 FIRST_DIGIT = (0.001, 0.303, 0.200, 0.134, 0.102, 0.079, 0.057, 0.050, 0.039, 0.035)  # of two and more
-LOG_HEIGHT = {
-    1: 3.41,
-    2: 3.44,
-    3: 3.41,
-    4: 3.12,
-    5: 3.12,
-}  # mean of log(height of a box in pixels), by length
+LOG_HEIGHT = {1: 3.41, 2: 3.44, 3: 3.41, 4: 3.12, 5: 3.12}  # mean of log(height in pixels), by length
 LOG_HEIGHT_SD = 0.47
 HEIGHTS = (11, 40)  # pixels; ours: others are drawn again (SVHN's largest hundredth: above 102)
 STEP, STEP_SD = 0.47, 0.28  # from digit to digit, in heights: median, and standard deviation of the logarithm

@@ -14,7 +14,7 @@ from utils.datasets import CIFAR10_CLASSES, SAMPLE
 )
 def test_a_rerun_draws_the_same_images(function, off_by, at_most):
     """On another processor, or with another Pillow, few values may round the other way."""
-    drawn = getattr(function)()
+    drawn = getattr(make_sample, function)()
     with np.load(SAMPLE / f"{function}.npz") as bundled:
         assert set(drawn) == set(bundled)
         for key, array in drawn.items():
