@@ -208,7 +208,9 @@ def _read_npz(path: Path, name: str, shape: tuple[int, ...]) -> tuple[Split, Spl
     """Read and check an archive in the layout of Keras's mnist.npz, of images of this shape in ten classes."""
     keys = ("x_train", "y_train", "x_test", "y_test")
     if not path.exists():
-        raise DataError(f"{path} is missing: restore it (git checkout), or draw it with data/make_sample.py.")
+        raise DataError(
+            f"{path} is missing: restore it (git checkout), or draw it with python -m data.make_sample."
+        )
     try:
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("cut short, or no zip file at all")
