@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from data.house_numbers import write_digit_struct
+from data.digit_struct import Box, write_digit_struct
 from utils.digit_struct import FIELDS, read_boxes
 from utils.parallel import cores
 from utils.svhn import GREY, read_split, write_split
@@ -61,7 +61,10 @@ def draw_folder(folder: Path, boxes: list[np.ndarray], rng: np.random.Generator)
     for name, box in zip(names, boxes, strict=True):
         right, bottom = (box[:, 1:3] + box[:, 3:]).max(axis=0).astype(int) + 10
         texture.crop((0, 0, right, bottom)).save(folder / name)
-    write_digit_struct(folder / "digitStruct.mat", names, boxes)
+    order = [FIELDS.index(field) for field in Box._fields]
+    write_digit_struct(
+        folder / "digitStruct.mat", names, [[Box(*row[order]) for row in box] for box in boxes]
+    )
 
 
 def chapters_annotations(path: Path) -> list[tuple[str, np.ndarray]]:

@@ -16,12 +16,21 @@ import pytest
 from course import FakeRun
 from PIL import Image
 
-from data.house_numbers import write_digit_struct
+from data import digit_struct
 from utils import svhn
 from utils.datasets import load_svhn
 from utils.digit_struct import FIELDS, read_annotations, read_boxes
 from utils.files import DataError, unpack
-from utils.svhn import crop, digits_of, ensure_dataset, facts_of, read_split, standardised, union_box, write_split
+from utils.svhn import (
+    crop,
+    digits_of,
+    ensure_dataset,
+    facts_of,
+    read_split,
+    standardised,
+    union_box,
+    write_split,
+)
 
 # label, left, top, width, height; 10 is the digit 0
 BOXES = [
@@ -31,6 +40,14 @@ BOXES = [
     np.array([[3, 4, 8, 8, 16], [5, 12, 8, 8, 16]], float),
 ]
 NAMES = [f"{number}.png" for number in range(1, len(BOXES) + 1)]
+
+
+def write_digit_struct(path: Path, names, boxes) -> None:
+    """boxes: arrays in the order of FIELDS."""
+    order = [FIELDS.index(field) for field in digit_struct.Box._fields]
+    digit_struct.write_digit_struct(
+        path, names, [[digit_struct.Box(*row[order]) for row in box] for box in boxes]
+    )
 
 
 def picture(width=60, height=50, seed=0) -> Image.Image:
@@ -104,7 +121,9 @@ def test_low_level_reading_gives_what_h5py_gives(folder):
 
 def test_several_processes_give_the_same(tmp_path):
     number = 1_200  # three jobs
-    write_digit_struct(tmp_path / "digitStruct.mat", [f"{i}.png" for i in range(number)], BOXES * (number // 4))
+    write_digit_struct(
+        tmp_path / "digitStruct.mat", [f"{i}.png" for i in range(number)], BOXES * (number // 4)
+    )
     one, two = (read_boxes(tmp_path / "digitStruct.mat", workers) for workers in (1, 2))
     assert [name for name, _ in one] == [name for name, _ in two] == [f"{i}.png" for i in range(number)]
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(one, two, strict=True))
@@ -249,7 +268,9 @@ def test_several_processes_write_the_same(tmp_path):
     folder = write_folder(tmp_path / "train", (BOXES * number)[:number], names)
     (folder / "700.png").unlink()
     for workers in (1, 2):
-        assert write_split(folder, tmp_path / f"{workers}.h5", workers=workers) == {"image missing": ["700.png"]}
+        assert write_split(folder, tmp_path / f"{workers}.h5", workers=workers) == {
+            "image missing": ["700.png"]
+        }
     one, two = (read_split(tmp_path / f"{workers}.h5") for workers in (1, 2))
     assert len(one["length"]) == number - 1
     for name in one:
@@ -448,7 +469,7 @@ def test_made_once_and_again_when_something_changed(course_data, monkeypatch):
     source = write_folder(course_data / "svhn" / "train")
     made = []
     monkeypatch.setattr(
-        svhn, "write_split", lambda *args, **notes: made.append(args[2:]) or write_split(*args, **notes)
+        svhn, "write_split", lambda *args, **notes: made.append(args[2:4]) or write_split(*args, **notes)
     )
     path = ensure_dataset("full", "train")
     assert ensure_dataset("full", "train") == path and len(made) == 1

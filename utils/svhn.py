@@ -85,7 +85,8 @@ def crop(path: Path, boxes: np.ndarray, side: int = 32, margin: float = 0.1) -> 
     """The number in an image, cut out and resized to uint8, (side, side, 3); see `union_box`."""
     with Image.open(path) as image:
         box = union_box(boxes, image.size, margin)
-        return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS, box=box))
+        # cut first: resize(box=…) also looks at what lies beyond the box
+        return np.asarray(image.convert("RGB").crop(box).resize((side, side), Image.Resampling.LANCZOS))
 
 
 def raw_split(scale: str, split: str) -> tuple[Path, str, str]:
@@ -115,9 +116,12 @@ def ensure_dataset(scale: str, split: str, side: int = 32, margin: float = 0.1) 
     """
     folder, name, sha256 = raw_split(scale, split)
     target = BUILD / scale / f"{split}-{side}.h5"
-    notes = {"name": name, "sha256": sha256, "side": side, "margin": margin, "format": FORMAT}
+    notes = {"name": name, "sha256": sha256}
+    wanted = notes | {"side": side, "margin": margin, "format": FORMAT}
+    target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
-        if any(facts_of(target).get(key) != value for key, value in notes.items()):
+        facts = facts_of(target)
+        if any(facts.get(key) != value for key, value in wanted.items()):
             write_split(folder, target, side, margin, **notes)
     return target
 
@@ -160,7 +164,8 @@ def write_split(
                 bar.update(len(job[1]))
             if not len(file["length"]):
                 raise DataError(f"{folder}: no image can be used; skipped {describe_skipped(skipped)}")
-            file.attrs.update(annotated=len(annotations), skipped=describe_skipped(skipped), **notes)
+            counts = {"annotated": len(annotations), "skipped": describe_skipped(skipped)}
+            file.attrs.update(format=FORMAT, side=side, margin=margin, **counts, **notes)
         partial.replace(target)
     except OSError as error:
         raise DataError(
