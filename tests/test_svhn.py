@@ -262,6 +262,17 @@ def test_write_and_read(folder, tmp_path):
     assert (facts["annotated"], facts["skipped"], facts["name"]) == (4, "0", "mine")
 
 
+def test_half_precision_is_rounded_rightly(tmp_path):
+    names = [f"{i}.png" for i in range(60)]  # about 60,000 values, some just below a power of two
+    folder = write_folder(tmp_path / "train", [np.array([[1, 0, 0, 60, 50]], float)] * 60, names)
+    write_split(folder, tmp_path / "x.h5")
+    split = read_split(tmp_path / "x.h5")
+    expected = standardised(split["images"])
+    just_below = np.abs(np.log2(np.abs(expected[expected != 0])) % 1 - 1) < 1e-4
+    assert just_below.sum() > 3
+    np.testing.assert_array_equal(split["X"], expected.astype("float16").astype("float32"))
+
+
 def test_several_processes_write_the_same(tmp_path):
     number = 1_100
     names = [f"{i}.png" for i in range(number)]

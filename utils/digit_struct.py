@@ -6,20 +6,22 @@ digit, and a column of references to numbers where there are more. (Y. Netzer et
 Images with Unsupervised Feature Learning", NIPS workshop, 2011.)
 """
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
-from h5py import h5d, h5f, h5g, h5r, h5s
+from h5py import h5d, h5f, h5r, h5s, h5t
 
 from utils.files import DataError
 from utils.parallel import cores, in_order
 
 FIELDS = ("label", "left", "top", "width", "height")  # of a box
+# What stands in memory; found once, since h5py would look for it at every reading.
+TEXT, NUMBER, REFERENCE = h5t.NATIVE_UINT16, h5t.NATIVE_DOUBLE, h5t.py_create(h5py.ref_dtype)
 IMAGES_PER_JOB = 512
-ALONE = 4_000  # up to so many images, starting further processes costs more than they save
+FEW_JOBS = 8
 Annotation = tuple[str, np.ndarray]  # name of the image; boxes, float64, (digits, 5), in the order of FIELDS
 
 
@@ -42,19 +44,25 @@ def read_annotations(path: Path, workers: int | None = None) -> pd.DataFrame:
 
 
 def read_boxes(path: Path, workers: int | None = None) -> list[Annotation]:
-    """Name and boxes of every image; see `read_annotations`, which makes a table of them.
-
-    h5py's low-level API is used: with `file[reference]` and `group["label"]` most of the time goes into objects that
-    h5py makes around HDF5's own.
-    """
-    number = _number_of_images(path)
-    starts = range(0, number, IMAGES_PER_JOB)
-    jobs = [(path, start, min(start + IMAGES_PER_JOB, number)) for start in starts]
-    parts = in_order(_read_range, jobs, workers or (cores() if number > ALONE else 1))
-    return [annotation for part in parts for annotation in part]
+    """Name and boxes of every image; see `read_annotations`, which makes a table of them."""
+    jobs = [(path, *images) for images in in_jobs(number_of_images(path))]
+    return [
+        annotation for part in in_order(_read_job, jobs, workers or workers_for(jobs)) for annotation in part
+    ]
 
 
-def _number_of_images(path: Path) -> int:
+def in_jobs(number: int) -> list[tuple[int, int]]:
+    """Images 0 to number - 1, cut into the pieces (start, stop) that one process does at a time."""
+    return [(start, min(start + IMAGES_PER_JOB, number)) for start in range(0, number, IMAGES_PER_JOB)]
+
+
+def workers_for(jobs: Sequence) -> int:
+    """All cores for many jobs; one for a few, where starting further processes costs more than they save."""
+    return cores() if len(jobs) > FEW_JOBS else 1
+
+
+def number_of_images(path: Path) -> int:
+    """How many images a digitStruct.mat describes. Raises DataError, see `read_annotations`."""
     try:
         with path.open("rb") as file:
             older = file.read(10) == b"MATLAB 5.0"
@@ -77,19 +85,27 @@ def _number_of_images(path: Path) -> int:
     return shapes["name"][0]
 
 
-def _read_range(job: tuple[Path, int, int]) -> list[Annotation]:
-    """Annotations of the images from start to stop."""
-    path, start, stop = job
+def _read_job(job: tuple[Path, int, int]) -> list[Annotation]:
+    return read_range(*job)
+
+
+def read_range(path: Path, start: int, stop: int) -> list[Annotation]:
+    """Annotations of the images from start to stop.
+
+    h5py's low-level API is used: with `file[reference]` and `group["label"]` most of the time goes into objects that
+    h5py makes around HDF5's own. Raises DataError, see `read_annotations`.
+    """
     found = []
     try:
-        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
-        struct = h5g.open(file, b"digitStruct")
-        names, boxes = (_read(h5d.open(struct, field), h5py.ref_dtype) for field in (b"name", b"bbox"))
-        for name, box in zip(names[start:stop], boxes[start:stop], strict=True):
-            name = _read(h5r.dereference(name, file), np.uint16).tobytes().decode("utf-16-le")
-            group = h5r.dereference(box, file)
-            columns = [_numbers(h5d.open(group, field.encode()), file) for field in FIELDS]
-            found.append((name, np.array(columns).T))
+        with h5py.File(path) as opened:
+            names, boxes = (opened["digitStruct"][field][start:stop, 0] for field in ("name", "bbox"))
+            file = opened.id
+            for name, box in zip(names, boxes, strict=True):
+                text = h5r.dereference(name, file)
+                text = _read(text, text.shape, np.uint16, TEXT)
+                group = h5r.dereference(box, file)
+                columns = [_numbers(h5d.open(group, field.encode()), file) for field in FIELDS]
+                found.append((text.tobytes().decode("utf-16-le"), np.array(columns).T))
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: the annotation of image {start + len(found) + 1:,} cannot be read ({error}). "
@@ -98,14 +114,16 @@ def _read_range(job: tuple[Path, int, int]) -> list[Annotation]:
     return found
 
 
-def _read(dataset: h5d.DatasetID, dtype) -> np.ndarray:
-    values = np.empty(dataset.shape, dtype)
-    dataset.read(h5s.ALL, h5s.ALL, values)
-    return values.ravel()
+def _read(dataset: h5d.DatasetID, shape: tuple[int, ...], dtype, kind: h5t.TypeID) -> np.ndarray:
+    values = np.empty(shape, dtype)
+    dataset.read(h5s.ALL, h5s.ALL, values, kind)
+    return values
 
 
 def _numbers(dataset: h5d.DatasetID, file: h5f.FileID) -> list[float]:
     """A field of the boxes: one plain number, or one reference a digit to a number."""
-    if dataset.shape == (1, 1):
-        return [_read(dataset, np.float64)[0]]
-    return [_read(h5r.dereference(digit, file), np.float64)[0] for digit in _read(dataset, h5py.ref_dtype)]
+    shape = dataset.shape
+    if shape == (1, 1):
+        return [_read(dataset, shape, np.float64, NUMBER)[0, 0]]
+    digits = _read(dataset, shape, h5py.ref_dtype, REFERENCE)[:, 0]
+    return [_read(h5r.dereference(digit, file), (1, 1), np.float64, NUMBER)[0, 0] for digit in digits]

@@ -9,9 +9,9 @@ from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
-from utils.digit_struct import ALONE, IMAGES_PER_JOB, Annotation, read_boxes
+from utils.digit_struct import in_jobs, number_of_images, read_range, workers_for
 from utils.files import DataError, Published, find, sha256_of, unpack
-from utils.parallel import cores, in_order
+from utils.parallel import in_order
 
 MOST_DIGITS = 5  # of a number
 NO_DIGIT = 10  # what stands in the places beyond a number's end
@@ -146,13 +146,12 @@ def write_split(
 
     Returns the names of the images left out. Raises DataError, also where the disk is full.
     """
-    annotations = read_boxes(folder / "digitStruct.mat", workers)
-    starts = range(0, len(annotations), IMAGES_PER_JOB)
-    jobs = [(folder, annotations[start : start + IMAGES_PER_JOB], side, margin) for start in starts]
-    results = in_order(_crop_all, jobs, workers or (cores() if len(annotations) > ALONE else 1))
+    number = number_of_images(folder / "digitStruct.mat")
+    jobs = [(folder, start, stop, side, margin) for start, stop in in_jobs(number)]
+    results = in_order(_crop_job, jobs, workers or workers_for(jobs))
     skipped: Skipped = {}
     partial = target.with_name(f"{target.name}.part{os.getpid()}")
-    bar = tqdm(total=len(annotations), desc=target.name, unit="image", delay=3, leave=False, ncols=100)
+    bar = tqdm(total=number, desc=target.name, unit="image", delay=3, leave=False, ncols=100)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with bar, h5py.File(partial, "w") as file:
@@ -161,10 +160,10 @@ def write_split(
                 _append(file, columns)
                 for reason, names in left_out.items():
                     skipped.setdefault(reason, []).extend(names)
-                bar.update(len(job[1]))
+                bar.update(job[2] - job[1])
             if not len(file["length"]):
                 raise DataError(f"{folder}: no image can be used; skipped {describe_skipped(skipped)}")
-            counts = {"annotated": len(annotations), "skipped": describe_skipped(skipped)}
+            counts = {"annotated": number, "skipped": describe_skipped(skipped)}
             file.attrs.update(format=FORMAT, side=side, margin=margin, **counts, **notes)
         partial.replace(target)
     except OSError as error:
@@ -197,11 +196,11 @@ def describe_skipped(skipped: Skipped) -> str:
     return f"{sum(map(len, skipped.values())):,}" + (f": {', '.join(parts)}" if parts else "")
 
 
-def _crop_all(job: tuple[Path, list[Annotation], int, float]) -> tuple[dict[str, np.ndarray], Skipped]:
-    """Rows of the file for some numbers, and which were left out."""
-    folder, annotations, side, margin = job
+def _crop_job(job: tuple[Path, int, int, int, float]) -> tuple[dict[str, np.ndarray], Skipped]:
+    """Rows of the file for the images from start to stop, and which were left out."""
+    folder, start, stop, side, margin = job
     images, digits, files, skipped = [], [], [], {}
-    for name, boxes in annotations:
+    for name, boxes in read_range(folder / "digitStruct.mat", start, stop):
         try:
             if name != Path(name).name:
                 raise ValueError("no plain file name")
@@ -219,7 +218,8 @@ def _crop_all(job: tuple[Path, list[Annotation], int, float]) -> tuple[dict[str,
     images = np.array(images, dtype="uint8").reshape(-1, side, side, 3)
     digits = np.array(digits, dtype="uint8").reshape(-1, MOST_DIGITS)
     rows = {"images": images, "digits": digits, "length": (digits != NO_DIGIT).sum(axis=1), "file": files}
-    return rows | {"X": standardised(images)}, skipped
+    # NumPy rounds to half precision, since HDF5 halves what rounds up to a power of two (0.49998 becomes 0.25)
+    return rows | {"X": standardised(images).astype("float16")}, skipped
 
 
 def _create(file: h5py.File, side: int) -> None:
