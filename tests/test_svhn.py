@@ -221,6 +221,8 @@ def test_a_label_that_cannot_be(labels):
 def test_more_than_five_digits():
     with pytest.raises(ValueError, match="more than 5 digits"):
         digits_of(np.ones(6))
+    with pytest.raises(ValueError, match="no digits"):
+        digits_of(np.ones(0))
 
 
 def test_standardised():
@@ -485,14 +487,32 @@ def test_made_once_and_again_when_something_changed(course_data, monkeypatch):
     path = ensure_dataset("full", "train")
     assert ensure_dataset("full", "train") == path and len(made) == 1
     assert ensure_dataset("full", "train", side=24) != path and len(made) == 2
-    ensure_dataset("full", "train", margin=0.2)
+    assert ensure_dataset("full", "train", margin=0.2) != path
     assert made[-1] == (32, 0.2) and len(made) == 3
     path.write_bytes(b"damaged")
-    ensure_dataset("full", "train", margin=0.2)
+    ensure_dataset("full", "train")
     assert len(made) == 4 and len(read_split(path)["length"]) == 4
     picture(seed=9).save(source / "1.png")
-    ensure_dataset("full", "train", margin=0.2)
+    ensure_dataset("full", "train")
     assert len(made) == 5
+
+
+def test_damage_within_the_file_is_noticed(folder, tmp_path):
+    target = tmp_path / "x.h5"
+    write_split(folder, target)
+    with h5py.File(target) as file:
+        place = file["X"].id.get_chunk_info(0)
+    content = bytearray(target.read_bytes())
+    content[place.byte_offset + 50] ^= 255
+    target.write_bytes(content)
+    with pytest.raises(DataError, match=r"x.h5 is missing or damaged .*delete it"):
+        read_split(target)
+
+
+@pytest.mark.parametrize(("scale", "split"), [("sample", "extra"), ("full", "validation")])
+def test_unknown_splits(scale, split):
+    with pytest.raises(DataError, match="There is no split"):
+        svhn.raw_split(scale, split)
 
 
 ASK = """
@@ -531,7 +551,7 @@ def test_a_maker_that_was_killed_does_not_block_the_next(course_data, folder, tm
         time.sleep(0.05)
     process.kill()
     process.wait()
-    assert log.exists() and not list(build.rglob("train-32.h5"))
+    assert log.exists() and not list(build.rglob("train-32-0.1.h5"))
     assert len(read_split(ensure_dataset("full", "train"))["length"]) == 4
 
 

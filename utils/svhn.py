@@ -40,18 +40,22 @@ SVHN = {
 Skipped = dict[str, list[str]]  # reason -> names of the images left out
 
 
+class Unusable(ValueError):
+    """An image that is left out; the message is the reason."""
+
+
 def union_box(boxes: np.ndarray, size: tuple[int, int], margin: float = 0.1) -> tuple[int, int, int, int]:
     """The smallest box around all digits, widened on each side by a share of its width and height, within the image.
 
     boxes: (digits, 4), left, top, width, height; size: width and height of the image; all in pixels. Returns left,
-    top, right, bottom in whole pixels. Raises ValueError where a box has no size or lies outside the image.
+    top, right, bottom in whole pixels. Raises Unusable where a box has no size or lies outside the image.
     """
     boxes = np.asarray(boxes, dtype=float)
     if not np.isfinite(boxes).all() or (boxes[:, 2:] <= 0).any():
-        raise ValueError("box of no size")
+        raise Unusable("box of no size")
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     if (low >= size).any() or (high <= 0).any():
-        raise ValueError("box outside the image")
+        raise Unusable("box outside the image")
     low, high = low.min(axis=0), high.max(axis=0)
     wider = margin * (high - low)
     low, high = np.maximum(np.floor(low - wider), 0), np.minimum(np.ceil(high + wider), size)
@@ -72,12 +76,12 @@ def standardised(images: np.ndarray) -> np.ndarray:
 def digits_of(labels: np.ndarray) -> list[int]:
     """A number's digits, NO_DIGIT beyond its end, from the labels as published (10 is the digit 0).
 
-    Raises ValueError for more than MOST_DIGITS, and for a label that is no whole number from 0 to 10.
+    Raises Unusable for none or more than MOST_DIGITS, and for a label that is no whole number from 0 to 10.
     """
-    if len(labels) > MOST_DIGITS:
-        raise ValueError(f"more than {MOST_DIGITS} digits")
+    if not 1 <= len(labels) <= MOST_DIGITS:
+        raise Unusable(f"more than {MOST_DIGITS} digits" if len(labels) else "no digits")
     if not np.isin(labels, range(11)).all():
-        raise ValueError("label outside 0 to 10")
+        raise Unusable("label outside 0 to 10")
     return [int(label) % 10 for label in labels] + [NO_DIGIT] * (MOST_DIGITS - len(labels))
 
 
@@ -95,6 +99,9 @@ def raw_split(scale: str, split: str) -> tuple[Path, str, str]:
     scale: sample or full; split: train, test or extra (full scale only). An archive is unpacked under build/, once.
     Raises DataError.
     """
+    splits = ["train", "test"] if scale == "sample" else list(SVHN)
+    if split not in splits:
+        raise DataError(f"There is no split {split!r} at the {scale} scale: choose {' or '.join(splits)}.")
     path, name = (
         (SAMPLE / f"{split}.tar.gz", "sample house numbers") if scale == "sample" else find(SVHN[split])
     )
@@ -110,12 +117,12 @@ def raw_split(scale: str, split: str) -> tuple[Path, str, str]:
 
 
 def ensure_dataset(scale: str, split: str, side: int = 32, margin: float = 0.1) -> Path:
-    """The HDF5 file of a split; made where it is missing, damaged, or of other images or settings.
+    """The HDF5 file of a split; made where it is missing, unreadable, or of other images.
 
     Who asks while another process makes the file waits for it. See `raw_split` and `write_split`. Raises DataError.
     """
     folder, name, sha256 = raw_split(scale, split)
-    target = BUILD / scale / f"{split}-{side}.h5"
+    target = BUILD / scale / f"{split}-{side}-{margin:g}.h5"
     notes = {"name": name, "sha256": sha256}
     wanted = notes | {"side": side, "margin": margin, "format": FORMAT}
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -181,10 +188,17 @@ def read_split(path: Path) -> dict[str, np.ndarray]:
 
     images: uint8, (n, side, side, 3), crops in colour; X: float32, (n, side, side, 1), grey and standardised;
     length: uint8, (n,), 1 to 5; digits: uint8, (n, 5), 0 to 9, NO_DIGIT beyond the end; file: (n,), names.
+
+    Raises DataError where the file is missing or damaged (its arrays carry checksums).
     """
-    with h5py.File(path) as file:
-        arrays = {name: file[name][()] for name in ("images", "X", "length", "digits")}
-        return arrays | {"X": arrays["X"].astype("float32"), "file": file["file"].asstr()[()]}
+    try:
+        with h5py.File(path) as file:
+            arrays = {name: file[name][()] for name in ("images", "X", "length", "digits")}
+            return arrays | {"X": arrays["X"].astype("float32"), "file": file["file"].asstr()[()]}
+    except (OSError, KeyError) as error:
+        raise DataError(
+            f"{path} is missing or damaged ({error}): delete it, and it is made again."
+        ) from error
 
 
 def describe_skipped(skipped: Skipped) -> str:
@@ -203,15 +217,15 @@ def _crop_job(job: tuple[Path, int, int, int, float]) -> tuple[dict[str, np.ndar
     for name, boxes in read_range(folder / "digitStruct.mat", start, stop):
         try:
             if name != Path(name).name:
-                raise ValueError("no plain file name")
+                raise Unusable("no plain file name")
             number = digits_of(boxes[:, 0])
             images.append(crop(folder / name, boxes[:, 1:], side, margin))
+        except Unusable as error:
+            skipped.setdefault(str(error), []).append(name)
         except FileNotFoundError:
             skipped.setdefault("image missing", []).append(name)
-        except (OSError, SyntaxError, Image.DecompressionBombError):
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             skipped.setdefault("image unreadable", []).append(name)
-        except ValueError as error:
-            skipped.setdefault(str(error), []).append(name)
         else:
             digits.append(number)
             files.append(name)
@@ -231,9 +245,9 @@ def _create(file: h5py.File, side: int) -> None:
         "file": ((), h5py.string_dtype()),
     }
     for name, (shape, dtype) in columns.items():
-        compression = (
-            {"compression": "gzip", "compression_opts": 1, "shuffle": True} if name != "file" else {}
-        )
+        compression = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
+        if name == "file":
+            compression = {}
         chunks = (256, *shape)
         file.create_dataset(name, (0, *shape), dtype, maxshape=(None, *shape), chunks=chunks, **compression)
 
