@@ -38,9 +38,11 @@ def main() -> None:
     tickers = pd.Index([f"S{number:04d}" for number in range(STOCKS)], name="ticker")
     returns = pd.DataFrame(rng.normal(0, 0.03, (len(dates), STOCKS)), index=dates, columns=tickers)
 
-    start = time.perf_counter()
-    ours = lagged(returns, LAGS)
-    vectorised = time.perf_counter() - start
+    times = []
+    for _ in range(3):  # the first call also waits for the system to hand out 300 MB of memory
+        start = time.perf_counter()
+        ours = lagged(returns, LAGS)
+        times.append(time.perf_counter() - start)
     start = time.perf_counter()
     theirs = chapters_way(returns)
     loop = time.perf_counter() - start
@@ -48,9 +50,8 @@ def main() -> None:
     theirs = theirs.sort_index()
     same = np.allclose(theirs.to_numpy()[:, :0:-1], ours.to_numpy(), atol=1e-6)
     print(f"{len(ours):,} windows of {LAGS} weeks, {STOCKS:,} stocks; same content: {same}")
-    print(
-        f"  the chapter's loop {loop:.1f} s · lagged {vectorised:.2f} s · loop / lagged = {loop / vectorised:.0f}"
-    )
+    print(f"  the chapter's loop {loop:.1f} s · lagged {min(times):.2f} s (first call {times[0]:.2f} s)")
+    print(f"  loop / lagged = {loop / min(times):.0f} (first call: {loop / times[0]:.0f})")
     if len(sys.argv) > 1:
         path = Path(sys.argv[1])
         start = time.perf_counter()

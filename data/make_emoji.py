@@ -1,4 +1,4 @@
-"""Draw the sheet from which the scenes are made: python data/make_emoji.py
+"""Draw the sheet from which the scenes are made: python -m data.make_emoji
 
 Needs what the course itself does not: npm (to fetch three packages of SVG drawings), rsvg-convert (Debian:
 librsvg2-bin) and Noto Color Emoji (Debian: fonts-noto-color-emoji). It writes data/emoji.png, one drawing in

@@ -1,4 +1,4 @@
-"""Regenerate the data that ships with the course: python data/make_sample.py
+"""Regenerate the data that ships with the course: python -m data.make_sample
 
 Each function renders one bundled file; `data/README.md` gives its origin, licence and SHA-256.
 A rerun writes the same pixels (a test holds that), through a temporary name.
@@ -17,6 +17,8 @@ from scipy import stats
 from scipy.ndimage import affine_transform
 from sklearn.datasets import load_digits
 
+from data.house_numbers import write_split
+
 DATA = Path(__file__).resolve().parent
 
 # How each 8x8 original is drawn on the 28x28 canvas: MNIST's writers fill a centred 20x20 box, ours wander.
@@ -34,6 +36,9 @@ DRAWINGS = {
     "test": 0.25,
 }  # share of a class's drawings, at least one; the others are for fit
 CANVAS = 64  # pixels; scenes are put together at twice their size
+
+HOUSE_NUMBERS = {"train": 3000, "test": 600}  # images
+HOUSE_NUMBERS_SEED = 5
 
 N_STOCKS = 300  # with a price in every month
 N_SHORT, N_GAPS = 8, 4  # further stocks: listed late or delisted early; suspended for a while
@@ -271,7 +276,17 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     print(f"{path.name}: {len(content) / 1e6:.2f} MB, SHA-256 {hashlib.sha256(content).hexdigest()}")
 
 
+def write_house_numbers(folder: Path) -> None:
+    """Write the archives train.tar.gz and test.tar.gz; print their sizes and SHA-256."""
+    for split, n in HOUSE_NUMBERS.items():
+        path = folder / f"{split}.tar.gz"
+        write_split(path, split, n, HOUSE_NUMBERS_SEED)
+        content = path.read_bytes()
+        print(f"{path.name}: {len(content) / 1e6:.2f} MB, SHA-256 {hashlib.sha256(content).hexdigest()}")
+
+
 if __name__ == "__main__":
     write_npz(DATA / "digits.npz", digits())
     write_npz(DATA / "scenes.npz", scenes())
     write_prices(DATA / "prices.csv.xz", prices())
+    write_house_numbers(DATA / "svhn")

@@ -1,10 +1,8 @@
 """What several tests need to know about the notebooks."""
 
 import ast
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(ROOT.glob("[0-9][0-9]_*.ipynb"))
@@ -47,14 +45,6 @@ def definitions(path: Path, names: set[str], namespace: dict) -> dict:
     if missing := names - namespace.keys():
         raise LookupError(f"{path.name} does not define {', '.join(sorted(missing))}")
     return namespace
-
-
-def load_make_sample() -> ModuleType:
-    """data/make_sample.py, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("make_sample", ROOT / "data" / "make_sample.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class FakeRun:

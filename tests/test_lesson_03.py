@@ -7,8 +7,10 @@ notebook's own functions.
 import keras
 import numpy as np
 import pytest
-from course import NOTEBOOKS, definitions, load_make_sample
+from course import NOTEBOOKS, definitions
 from keras import layers
+
+from data import make_sample
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
 EPOCHS = 12  # the notebook's OUR_EPOCHS at the sample scale
@@ -23,7 +25,6 @@ class Seed:
 @pytest.fixture(scope="module")
 def measured() -> dict[tuple[str, str], np.ndarray]:
     """Accuracy by network and images (training or test), one value a split."""
-    make_sample = load_make_sample()
     namespace = {"keras": keras, "layers": layers, "run": Seed, "X_fit": np.empty(make_sample.SCENES["fit"])}
     names = {"feedforward", "cnn", "augmentation", "after", "centred", "falling_sgd"}
     notebook = definitions(NOTEBOOK, names, namespace)

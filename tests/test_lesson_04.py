@@ -5,12 +5,12 @@ import lzma
 import numpy as np
 import pandas as pd
 import pytest
-from course import load_make_sample
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from data import make_sample
 from utils.datasets import SAMPLE
 from utils.returns import complete_returns, lagged
 
@@ -18,12 +18,7 @@ SEEDS = (101, 102, 103)  # the bundled panel has another
 
 
 @pytest.fixture(scope="module")
-def make_sample():
-    return load_make_sample()
-
-
-@pytest.fixture(scope="module")
-def panels(make_sample) -> list[pd.DataFrame]:
+def panels() -> list[pd.DataFrame]:
     """One frame a simulation: 24 lags, month, up, p_up; index (date, ticker)."""
     found = []
     for seed in SEEDS:
@@ -43,7 +38,7 @@ def auc_within(frame: pd.DataFrame, score: str) -> float:
     return np.mean([roc_auc_score(m["up"], m[score]) for _, m in frame.groupby(level="date")])
 
 
-def test_a_rerun_simulates_the_same_prices(make_sample):
+def test_a_rerun_simulates_the_same_prices():
     with lzma.open(SAMPLE / "prices.csv.xz", "rt") as file:
         bundled = pd.read_csv(file)
     table = make_sample.prices()

@@ -1,11 +1,11 @@
-"""auc_roc against scikit-learn's exact AUC."""
+"""auc_roc against scikit-learn's exact AUC; sequence_accuracy by hand."""
 
 import keras
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from utils.metrics import auc_roc
+from utils.metrics import auc_roc, sequence_accuracy, whole_numbers_right
 
 N = 20_000
 TOLERANCE = 0.002
@@ -122,3 +122,22 @@ def test_an_instance_survives_saving(tmp_path):
     assert again.evaluate(X, y, verbose=0, return_dict=True) == network.evaluate(
         X, y, verbose=0, return_dict=True
     )
+
+
+def test_whole_numbers_by_hand():
+    true = [[2, 1, 9, 10], [1, 7, 10, 10], [3, 1, 2, 3], [2, 4, 4, 10], [1, 0, 10, 10]]
+    predicted = [
+        [2, 1, 9, 3],  # right: what stands beyond the length does not count
+        [2, 7, 10, 10],  # wrong length
+        [3, 1, 2, 4],  # wrong last digit
+        [2, 5, 4, 10],  # wrong first digit
+        [1, 0, 1, 1],  # right
+    ]
+    assert whole_numbers_right(true, predicted).tolist() == [True, False, False, False, True]
+    assert sequence_accuracy(true, predicted) == 0.4
+
+
+@pytest.mark.parametrize("shapes", [((3, 4), (3, 5)), ((3,), (3,)), ((0, 4), (0, 4))])
+def test_whole_numbers_of_shapes_that_do_not_fit(shapes):
+    with pytest.raises(ValueError, match="must be"):
+        sequence_accuracy(*(np.zeros(shape, int) for shape in shapes))

@@ -19,7 +19,7 @@ from utils.files import sha256_of
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {"tensorflow": "requirements.txt", "gpu": "requirements-gpu.txt", "jax": "requirements-jax.txt"}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}  # import name -> distribution, where they differ
-OWN = {"utils", "tools", "data", "course", "values", "make_sample"}
+OWN = {"data", "utils", "tools", "course", "values"}
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -103,12 +103,18 @@ def test_lint_forbids_backends_outside_interpret(tmp_path):
 
 def test_bundled_files_have_their_documented_hashes():
     documented = dict(
-        re.findall(r"\| `([\w.]+)` .*\| `([0-9a-f]{64})` \|", (SAMPLE / "README.md").read_text())
+        re.findall(r"\| `([\w./]+)` .*\| `([0-9a-f]{64})` \|", (SAMPLE / "README.md").read_text())
     )
-    bundled = {path.name for path in SAMPLE.iterdir() if path.suffix not in (".py", ".md") and path.is_file()}
+    bundled = {
+        path.relative_to(SAMPLE).as_posix()
+        for path in SAMPLE.rglob("*")
+        if path.suffix not in (".py", ".pyc", ".md") and path.is_file()
+    }
     assert bundled == set(documented)
     for name, sha256 in documented.items():
-        assert sha256_of(SAMPLE / name) == sha256, f"{name}: run data/make_sample.py and renew data/README.md"
+        assert sha256_of(SAMPLE / name) == sha256, (
+            f"{name}: run python -m data.make_sample and renew data/README.md"
+        )
 
 
 def test_sizes():
@@ -118,6 +124,8 @@ def test_sizes():
     sizes = {path: (ROOT / path).stat().st_size for path in files if (ROOT / path).exists()}
     assert max(sizes.values()) < 5_000_000
     assert sum(size for path, size in sizes.items() if path.startswith("data/")) < 15_000_000
+    house_numbers = ("svhn/train.tar.gz", "svhn/test.tar.gz", "numerals.png", "numerals.json")
+    assert sum((SAMPLE / name).stat().st_size for name in house_numbers) < 4_500_000
     limits = {
         "digits.npz": 1_000_000,
         "scenes.npz": 4_500_000,

@@ -2,14 +2,9 @@
 
 import numpy as np
 import pytest
-from course import load_make_sample
 
+from data import make_sample
 from utils.datasets import CIFAR10_CLASSES, SAMPLE
-
-
-@pytest.fixture(scope="module")
-def make_sample():
-    return load_make_sample()
 
 
 @pytest.mark.parametrize(
@@ -17,7 +12,7 @@ def make_sample():
     # 16 grey levels, where a rounding that falls the other way is a whole level; smooth colours, where it is 1 or 2
     [("digits", 0, 1e-4), ("scenes", 2, 1e-3)],
 )
-def test_a_rerun_draws_the_same_images(make_sample, function, off_by, at_most):
+def test_a_rerun_draws_the_same_images(function, off_by, at_most):
     """On another processor, or with another Pillow, few values may round the other way."""
     drawn = getattr(make_sample, function)()
     with np.load(SAMPLE / f"{function}.npz") as bundled:
@@ -30,14 +25,14 @@ def test_a_rerun_draws_the_same_images(make_sample, function, off_by, at_most):
             assert different < at_most, f"{key}: {different:.2%} of the values differ"
 
 
-def test_no_original_is_split(make_sample):
+def test_no_original_is_split():
     with np.load(SAMPLE / "digits.npz") as bundled:
         for split in ("train", "test"):
             labels = bundled[f"y_{split}"].reshape(-1, make_sample.VERSIONS)
             assert (labels == labels[:, :1]).all()
 
 
-def test_a_failed_write_leaves_the_old_file(make_sample, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "digits.npz"
     path.write_bytes(b"old")
 
@@ -51,7 +46,7 @@ def test_a_failed_write_leaves_the_old_file(make_sample, tmp_path, monkeypatch):
     assert path.read_bytes() == b"old"
 
 
-def test_no_drawing_is_in_two_parts(make_sample):
+def test_no_drawing_is_in_two_parts():
     assert make_sample.CLASSES == CIFAR10_CLASSES
     parts = make_sample.split_drawings(np.random.default_rng(3))
     everything = [
@@ -62,7 +57,7 @@ def test_no_drawing_is_in_two_parts(make_sample):
         assert all(classes[name] for name in CIFAR10_CLASSES), part
 
 
-def test_classes_are_equally_frequent_in_every_part(make_sample):
+def test_classes_are_equally_frequent_in_every_part():
     with np.load(SAMPLE / "scenes.npz") as bundled:
         n = make_sample.SCENES["fit"]
         for labels in (bundled["y_train"][:n], bundled["y_train"][n:], bundled["y_test"]):

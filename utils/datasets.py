@@ -18,6 +18,7 @@ from utils.cifar10 import CIFAR10, read_batches
 from utils.files import DataError, Published, find, given_name, in_course_data, not_found, sha256_of
 from utils.returns import complete_returns, describe, lagged, month_end_closes
 from utils.run import Run
+from utils.svhn import ensure_dataset, facts_of, read_split
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data"
 
@@ -137,6 +138,40 @@ def load_monthly_returns(
     )
 
 
+def load_svhn(
+    run: Run, side: int = 32, margin: float = 0.1, extra: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Whole house numbers: SVHN's format 1 at full scale, rendered numbers in its format in the sample.
+
+    side, margin: of the crops, see `utils.svhn`; extra: add SVHN's further images to the training split. Returns the
+    training and the test split, each with the arrays of `utils.svhn.read_split`: images, X, length, digits, file.
+    In the sample, the test images are set in fonts that no training image has. The files are made where they are
+    missing.
+
+    Raises DataError.
+    """
+    paths = {
+        split: ensure_dataset(run.scale, split, side, margin)
+        for split in ("train", *(["extra"] if extra else []), "test")
+    }
+    facts = {split: facts_of(path) for split, path in paths.items()}
+    splits = {split: read_split(path) for split, path in paths.items()}
+    for split, arrays in splits.items():
+        annotated, skipped = int(facts[split]["annotated"]), facts[split]["skipped"]
+        print(
+            f"{facts[split]['name']}, {split}: kept {len(arrays['length']):,} of {annotated:,} images, skipped {skipped}"
+        )
+    train, test = splits["train"], splits["test"]
+    if extra:
+        train = {key: np.concatenate([train[key], splits["extra"][key]]) for key in train}
+        run.note_data(sha256_extra=facts["extra"]["sha256"])
+    run.note_data(
+        name=facts["train"]["name"] + (" with extra" if extra else ""), sha256=facts["train"]["sha256"],
+        sha256_test=facts["test"]["sha256"], n_train=len(train["length"]), n_test=len(test["length"]),
+    )  # fmt: skip
+    return train, test
+
+
 def load_photo(path: str | Path | None = None) -> np.ndarray:
     """A photograph in grey: the one of a building that scikit-learn ships, or the reader's own.
 
@@ -173,7 +208,9 @@ def _read_npz(path: Path, name: str, shape: tuple[int, ...]) -> tuple[Split, Spl
     """Read and check an archive in the layout of Keras's mnist.npz, of images of this shape in ten classes."""
     keys = ("x_train", "y_train", "x_test", "y_test")
     if not path.exists():
-        raise DataError(f"{path} is missing: restore it (git checkout), or draw it with data/make_sample.py.")
+        raise DataError(
+            f"{path} is missing: restore it (git checkout), or draw it with python -m data.make_sample."
+        )
     try:
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("cut short, or no zip file at all")

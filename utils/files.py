@@ -3,11 +3,16 @@
 import fnmatch
 import hashlib
 import json
+import lzma
 import os
+import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tqdm import tqdm
 
 
 class DataError(RuntimeError):
@@ -24,18 +29,23 @@ class Published:
     sha256: str
     cached: str = ""  # what Keras calls it in its cache, where that is not its filename
     folder: str = ""  # what an archive unpacks to; in COURSE_DATA it may stand in the archive's place
+    under: str = ""  # the folder of COURSE_DATA that holds it, where it is one of several files
     folder_md5: Mapping[str, str] = field(default_factory=dict)  # published hashes of the folder's files
 
 
-def in_course_data(*names: str) -> tuple[Path | None, str]:
+def in_course_data(*names: str, under: str = "") -> tuple[Path | None, str]:
     """The first of these names (or patterns such as "WIKI_PRICES*.zip") in COURSE_DATA, or None and why not.
 
-    Raises DataError where COURSE_DATA is set and is no folder that can be read.
+    under: a folder of COURSE_DATA to look in. Raises DataError where COURSE_DATA is set and is no folder that can
+    be read.
     """
     if not (given := os.environ.get("COURSE_DATA")):
         return None, "COURSE_DATA: not set"
     folder = Path(given).expanduser()
-    wanted = " or ".join(names)
+    wanted = " or ".join(f"{under}/{name}" if under else name for name in names)
+    if under and folder.is_dir() and not (folder / under).exists():
+        return None, f"COURSE_DATA={given}: no {wanted} there"
+    folder /= under
     try:
         present = sorted(
             path.name for path in folder.iterdir()
@@ -65,10 +75,11 @@ def find(published: Published) -> tuple[Path, str]:
     Raises DataError, with all places that were tried.
     """
     wanted = [name for name in (published.folder, published.filename) if name]
-    path, why_not = in_course_data(*wanted)
+    path, why_not = in_course_data(*wanted, under=published.under)
     if path:
         return path, given_name(path, published)
     looked = [why_not]
+    wanted = [f"{published.under}/{name}" if published.under else name for name in wanted]
 
     cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
     cached = cache / (published.cached or published.filename)
@@ -78,6 +89,9 @@ def find(published: Published) -> tuple[Path, str]:
         return cached, published.name
     else:
         looked.append(f"Keras's cache: {cached} is not the published file (its hash differs)")
+    if not published.sha256:
+        looked.append(f"download: not tried, since no hash is published; fetch {published.url} yourself")
+        raise not_found(published.name, " or ".join(wanted), looked)
 
     import keras  # seconds; only a download needs it
 
@@ -101,6 +115,33 @@ def find(published: Published) -> tuple[Path, str]:
     raise not_found(published.name, " or ".join(wanted), looked)
 
 
+def unpack(archive: Path, target: Path, member: str) -> None:
+    """Unpack one folder of a tar archive (plain or compressed) to target, complete or not at all.
+
+    member: name of the folder in the archive. Nothing is written outside of it: a path that climbs out, or a link or
+    device that does, is an error (Python's own filter for data). Raises DataError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as partial,
+            tarfile.open(archive) as tar,
+        ):
+            members = tqdm(
+                tar, desc=f"unpacking {archive.name}", unit="file", delay=3, leave=False, ncols=100
+            )
+            tar.extractall(partial, members, filter="data")
+            (Path(partial) / member).replace(target)
+    except tarfile.FilterError as error:
+        raise DataError(f"{archive} is not safe to unpack ({error}): load it from its publisher.") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{archive} holds no folder {member}: it is another archive.") from error
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{archive} is damaged or no tar archive ({error}): load it anew.") from error
+    except OSError as error:
+        raise DataError(f"{archive} cannot be unpacked to {target} ({error}).") from error
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file; of a folder, that of what `sha256sum *` prints in it. Raises DataError."""
     if path.is_dir():
@@ -113,6 +154,8 @@ def given_name(path: Path, published: Published | None = None) -> str:
     """What to call a file of the reader's own: published, as its folder's dataset.json says, or unverified."""
     if published and _is_published(path, published):
         return published.name
+    if published and published.under:
+        path = path.parent
     names = path.parent / "dataset.json"
     if not names.exists():
         return f"{path.name} (the reader's own)"

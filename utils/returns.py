@@ -86,10 +86,12 @@ def lagged(returns: pd.DataFrame, lags: int) -> pd.DataFrame:
             f"There are {len(returns)} months of returns; {lags} lags and the month to predict need at least {lags + 1}."
         )
     values = returns.to_numpy(dtype="float32")
-    windows = np.lib.stride_tricks.sliding_window_view(values[:-1], lags, axis=0)  # (months, tickers, lags)
+    months = len(values) - lags
+    # One column a lag, each a plain copy of consecutive rows: that is how pandas keeps columns in memory.
+    columns = np.stack([values[first : first + months].ravel() for first in range(lags)])
     index = pd.MultiIndex.from_product([returns.index[lags:], returns.columns], names=["date", "ticker"])
     return pd.DataFrame(
-        windows.reshape(-1, lags), index=index, columns=[f"lag {lag}" for lag in range(lags, 0, -1)]
+        columns.T, index=index, columns=[f"lag {lag}" for lag in range(lags, 0, -1)], copy=False
     )
 
 

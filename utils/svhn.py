@@ -1,0 +1,259 @@
+"""Street View house numbers: from a folder of images and annotations to one HDF5 file a split."""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+from tqdm import tqdm
+
+from utils.digit_struct import in_jobs, number_of_images, read_range, workers_for
+from utils.files import DataError, Published, find, sha256_of, unpack
+from utils.parallel import in_order
+
+MOST_DIGITS = 5  # of a number
+NO_DIGIT = 10  # what stands in the places beyond a number's end
+GREY = np.array([0.2989, 0.5870, 0.1140], dtype="float32")  # the book's weights of red, green and blue
+FORMAT = 1  # of the files written; one of another format is made anew
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "data" / "svhn"
+BUILD = ROOT / "build" / "svhn"
+# The publisher gives no hashes; train's and test's are those that docTR (mindee) holds its downloads against.
+SVHN = {
+    split: Published(
+        name="SVHN format 1",
+        filename=f"{split}.tar.gz",
+        url=f"http://ufldl.stanford.edu/housenumbers/{split}.tar.gz",
+        sha256=sha256,
+        cached=f"svhn_{split}.tar.gz",
+        folder=split,
+        under="svhn",
+    )
+    for split, sha256 in {
+        "train": "4b17bb33b6cd8f963493168f80143da956f28ec406cc12f8e5745a9f91a51898",
+        "test": "57ac9ceb530e4aa85b55d991be8fc49c695b3d71c6f6a88afea86549efde7fb5",
+        "extra": "",
+    }.items()
+}
+Skipped = dict[str, list[str]]  # reason -> names of the images left out
+
+
+class Unusable(ValueError):
+    """An image that is left out; the message is the reason."""
+
+
+def union_box(boxes: np.ndarray, size: tuple[int, int], margin: float = 0.1) -> tuple[int, int, int, int]:
+    """The smallest box around all digits, widened on each side by a share of its width and height, within the image.
+
+    boxes: (digits, 4), left, top, width, height; size: width and height of the image; all in pixels. Returns left,
+    top, right, bottom in whole pixels. Raises Unusable where a box has no size or lies outside the image.
+    """
+    boxes = np.asarray(boxes, dtype=float)
+    if not np.isfinite(boxes).all() or (boxes[:, 2:] <= 0).any():
+        raise Unusable("box of no size")
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    if (low >= size).any() or (high <= 0).any():
+        raise Unusable("box outside the image")
+    low, high = low.min(axis=0), high.max(axis=0)
+    wider = margin * (high - low)
+    low, high = np.maximum(np.floor(low - wider), 0), np.minimum(np.ceil(high + wider), size)
+    return tuple(int(value) for value in (*low, *high))
+
+
+def standardised(images: np.ndarray) -> np.ndarray:
+    """Colour images in grey, each with mean 0 and standard deviation 1 (0 throughout where an image has one grey).
+
+    images: uint8, (n, height, width, 3). Returns float32, (n, height, width, 1).
+    """
+    grey = images.astype("float32") @ GREY
+    grey -= grey.mean(axis=(1, 2), keepdims=True)
+    deviation = grey.std(axis=(1, 2), keepdims=True)
+    return np.where(deviation > 1e-3, grey / np.maximum(deviation, 1e-3), 0)[..., None]
+
+
+def digits_of(labels: np.ndarray) -> list[int]:
+    """A number's digits, NO_DIGIT beyond its end, from the labels as published (10 is the digit 0).
+
+    Raises Unusable for none or more than MOST_DIGITS, and for a label that is no whole number from 0 to 10.
+    """
+    if not 1 <= len(labels) <= MOST_DIGITS:
+        raise Unusable(f"more than {MOST_DIGITS} digits" if len(labels) else "no digits")
+    if not np.isin(labels, range(11)).all():
+        raise Unusable("label outside 0 to 10")
+    return [int(label) % 10 for label in labels] + [NO_DIGIT] * (MOST_DIGITS - len(labels))
+
+
+def crop(path: Path, boxes: np.ndarray, side: int = 32, margin: float = 0.1) -> np.ndarray:
+    """The number in an image, cut out and resized to uint8, (side, side, 3); see `union_box`."""
+    with Image.open(path) as image:
+        box = union_box(boxes, image.size, margin)
+        # cut first: resize(box=…) also looks at what lies beyond the box
+        return np.asarray(image.convert("RGB").crop(box).resize((side, side), Image.Resampling.LANCZOS))
+
+
+def raw_split(scale: str, split: str) -> tuple[Path, str, str]:
+    """Folder with the images and digitStruct.mat of a split, its name and SHA-256 (of the archive, or the folder).
+
+    scale: sample or full; split: train, test or extra (full scale only). An archive is unpacked under build/, once.
+    Raises DataError.
+    """
+    splits = ["train", "test"] if scale == "sample" else list(SVHN)
+    if split not in splits:
+        raise DataError(f"There is no split {split!r} at the {scale} scale: choose {' or '.join(splits)}.")
+    path, name = (
+        (SAMPLE / f"{split}.tar.gz", "sample house numbers") if scale == "sample" else find(SVHN[split])
+    )
+    sha256 = sha256_of(path)
+    if path.is_dir():
+        return path, name, sha256
+    folder = BUILD / scale / f"{split}-{sha256[:8]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unpack(path, folder, split)
+    return folder, name, sha256
+
+
+def ensure_dataset(scale: str, split: str, side: int = 32, margin: float = 0.1) -> Path:
+    """The HDF5 file of a split; made where it is missing, unreadable, or of other images.
+
+    Who asks while another process makes the file waits for it. See `raw_split` and `write_split`. Raises DataError.
+    """
+    folder, name, sha256 = raw_split(scale, split)
+    target = BUILD / scale / f"{split}-{side}-{margin:g}.h5"
+    notes = {"name": name, "sha256": sha256}
+    wanted = notes | {"side": side, "margin": margin, "format": FORMAT}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        facts = facts_of(target)
+        if any(facts.get(key) != value for key, value in wanted.items()):
+            write_split(folder, target, side, margin, **notes)
+    return target
+
+
+def facts_of(path: Path) -> dict:
+    """The attributes of a file that `write_split` wrote; {} where there is none that can be read."""
+    try:
+        with h5py.File(path) as file:
+            return dict(file.attrs)
+    except OSError:
+        return {}
+
+
+def write_split(
+    folder: Path, target: Path, side: int = 32, margin: float = 0.1, workers: int | None = None, **notes
+) -> Skipped:
+    """Crop every number of a folder and write the HDF5 file that `read_split` reads, complete or not at all.
+
+    folder: holds the images and digitStruct.mat; side: of the crops, in pixels; workers: processes, by default all
+    cores for many images, one for few; notes: further attributes of the file. Images that cannot be used are left
+    out; the attributes "annotated" and "skipped" say how many there were and which.
+
+    Returns the names of the images left out. Raises DataError, also where the disk is full.
+    """
+    number = number_of_images(folder / "digitStruct.mat")
+    jobs = [(folder, start, stop, side, margin) for start, stop in in_jobs(number)]
+    results = in_order(_crop_job, jobs, workers or workers_for(jobs))
+    skipped: Skipped = {}
+    partial = target.with_name(f"{target.name}.part{os.getpid()}")
+    bar = tqdm(total=number, desc=target.name, unit="image", delay=3, leave=False, ncols=100)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with bar, h5py.File(partial, "w") as file:
+            _create(file, side)
+            for job, (columns, left_out) in zip(jobs, results, strict=True):
+                _append(file, columns)
+                for reason, names in left_out.items():
+                    skipped.setdefault(reason, []).extend(names)
+                bar.update(job[2] - job[1])
+            if not len(file["length"]):
+                raise DataError(f"{folder}: no image can be used; skipped {describe_skipped(skipped)}")
+            counts = {"annotated": number, "skipped": describe_skipped(skipped)}
+            file.attrs.update(format=FORMAT, side=side, margin=margin, **counts, **notes)
+        partial.replace(target)
+    except OSError as error:
+        raise DataError(
+            f"{target} cannot be written ({error}). Free some space, or mend its folder's permissions; "
+            "then run this again."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return skipped
+
+
+def read_split(path: Path) -> dict[str, np.ndarray]:
+    """What `write_split` wrote, row i of each array being image i.
+
+    images: uint8, (n, side, side, 3), crops in colour; X: float32, (n, side, side, 1), grey and standardised;
+    length: uint8, (n,), 1 to 5; digits: uint8, (n, 5), 0 to 9, NO_DIGIT beyond the end; file: (n,), names.
+
+    Raises DataError where the file is missing or damaged (its arrays carry checksums).
+    """
+    try:
+        with h5py.File(path) as file:
+            arrays = {name: file[name][()] for name in ("images", "X", "length", "digits")}
+            return arrays | {"X": arrays["X"].astype("float32"), "file": file["file"].asstr()[()]}
+    except (OSError, KeyError) as error:
+        raise DataError(
+            f"{path} is missing or damaged ({error}): delete it, and it is made again."
+        ) from error
+
+
+def describe_skipped(skipped: Skipped) -> str:
+    """Such as "2: image missing (7.png), more than 5 digits (29930.png)"; "0" where nothing was left out."""
+    parts = []
+    for reason, names in sorted(skipped.items()):
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        parts.append(f"{reason} ({', '.join(names[:3])}{more})")
+    return f"{sum(map(len, skipped.values())):,}" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _crop_job(job: tuple[Path, int, int, int, float]) -> tuple[dict[str, np.ndarray], Skipped]:
+    """Rows of the file for the images from start to stop, and which were left out."""
+    folder, start, stop, side, margin = job
+    images, digits, files, skipped = [], [], [], {}
+    for name, boxes in read_range(folder / "digitStruct.mat", start, stop):
+        try:
+            if name != Path(name).name:
+                raise Unusable("no plain file name")
+            number = digits_of(boxes[:, 0])
+            images.append(crop(folder / name, boxes[:, 1:], side, margin))
+        except Unusable as error:
+            skipped.setdefault(str(error), []).append(name)
+        except FileNotFoundError:
+            skipped.setdefault("image missing", []).append(name)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            skipped.setdefault("image unreadable", []).append(name)
+        else:
+            digits.append(number)
+            files.append(name)
+    images = np.array(images, dtype="uint8").reshape(-1, side, side, 3)
+    digits = np.array(digits, dtype="uint8").reshape(-1, MOST_DIGITS)
+    rows = {"images": images, "digits": digits, "length": (digits != NO_DIGIT).sum(axis=1), "file": files}
+    # NumPy rounds to half precision, since HDF5 halves what rounds up to a power of two (0.49998 becomes 0.25)
+    return rows | {"X": standardised(images).astype("float16")}, skipped
+
+
+def _create(file: h5py.File, side: int) -> None:
+    columns = {
+        "images": ((side, side, 3), "uint8"),
+        "X": ((side, side, 1), "float16"),  # half the space; its three digits are more than an 8-bit grey has
+        "length": ((), "uint8"),
+        "digits": ((MOST_DIGITS,), "uint8"),
+        "file": ((), h5py.string_dtype()),
+    }
+    for name, (shape, dtype) in columns.items():
+        compression = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
+        if name == "file":
+            compression = {}
+        chunks = (256, *shape)
+        file.create_dataset(name, (0, *shape), dtype, maxshape=(None, *shape), chunks=chunks, **compression)
+
+
+def _append(file: h5py.File, rows: dict[str, np.ndarray]) -> None:
+    for name, values in rows.items():
+        if number := len(values):
+            file[name].resize(len(file[name]) + number, axis=0)
+            file[name][-number:] = values
