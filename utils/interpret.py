@@ -10,19 +10,27 @@ neither.
 All gradients come from `input_gradient`, the one function of the course that knows Keras's backend.
 """
 
-import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from scipy.ndimage import gaussian_filter
 from sklearn.cluster import KMeans
 from sklearn.linear_model import Ridge
 
-SMALLEST = 16  # pixels
-Score = Callable[..., Any]  # Keras tensors (n, h, w, channels), … -> (n,)
+from utils.parts import (
+    Score,
+    checked_images,
+    checked_units,
+    class_score,
+    covered_scores,
+    last_spatial,
+    outputs,
+    up_to,
+)
 
 
 def input_gradient(
@@ -98,17 +106,16 @@ def first_filters(model: keras.Model) -> np.ndarray:
 
     0.5 is a weight of zero; each filter uses the whole range (Krizhevsky, Sutskever & Hinton 2012, figure 3).
     """
-    first = next((layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)), None)
-    if first is None:
-        raise ValueError(f"{model.name} has no Conv2D layer: {_names(model)}.")
-    filters = np.moveaxis(ops.convert_to_numpy(first.kernel), -1, 0)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    if not convolutions:
+        raise ValueError(f"{model.name} has no Conv2D layer.")
+    filters = np.moveaxis(ops.convert_to_numpy(convolutions[0].kernel), -1, 0)
     return 0.5 + filters / (2 * np.abs(filters).max(axis=(1, 2, 3), keepdims=True) + 1e-9)
 
 
 def feature_maps(model: keras.Model, images: np.ndarray, layer: str, batch_size: int = 32) -> np.ndarray:
     """What a layer makes of the images, (n, h, w, 3): float32 (n, rows, columns, channels) after a convolution."""
-    part = _up_to(model, layer)
-    return np.concatenate(list(_apply(part, _checked(images, 4), batch_size)))
+    return np.concatenate(list(outputs(up_to(model, layer), checked_images(images, 4), batch_size)))
 
 
 def strongest(
@@ -119,10 +126,10 @@ def strongest(
     An image's activation is the largest of the unit's feature map. Returns places in images, int (n,), and their
     activations, float32 (n,), strongest first; fewer where there are fewer images.
     """
-    part = _up_to(model, layer)
-    _units(part, layer, [unit])
-    maps = _apply(part, _checked(images, 4), batch_size)
-    activations = np.concatenate([found[..., unit].reshape(len(found), -1).max(axis=1) for found in maps])
+    part = up_to(model, layer)
+    checked_units(part, layer, [unit])
+    batches = outputs(part, checked_images(images, 4), batch_size)
+    activations = np.concatenate([maps[..., unit].reshape(len(maps), -1).max(axis=1) for maps in batches])
     order = np.argsort(-activations, kind="stable")[:n]
     return order, activations[order]
 
@@ -133,26 +140,26 @@ def visualise_filters(
     filters: Sequence[int] | None = None,
     side: int = 128,
     steps: int = 20,
-    step: float = 0.02,
+    step: float = 0.05,
+    blur: float = 0.6,
     batch_size: int = 8,
     value_range: tuple[float, float] = (-1, 1),
     seed: int = 0,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures that excite filters of a layer, by gradient ascent from noise: Erhan et al. (2009), Simonyan et al. (2014).
+    """Pictures that excite filters, by gradient ascent from noise: Erhan et al. (2009), Simonyan et al. (2014).
 
-    Each step moves the picture along the gradient of the filter's mean activation, by `step` of value_range in root
-    mean square. A batch climbs for several filters at once, with one compiled function for all of them; noise and
-    result of a filter do not depend on the others. filters: channels of the layer, all by default. value_range: of
-    the images that the model takes. progress: called with the number of filters of every batch that is done.
+    Each step moves a picture along the gradient of its filter's mean activation, by `step` of value_range in root
+    mean square, and blurs it by `blur` pixels (Yosinski et al. 2015). Without the blur, as in the chapter, pictures
+    are full of noise, and a filter that the first noise leaves at 0 stays there. A batch climbs for several filters
+    at once, with one compiled function for all batches; each filter starts from the same noise in any batch.
 
-    Returns pictures, uint8 (filters, side, side, 3), each with the same mean and contrast, and the mean activations
-    that they reach, float32 (filters,); a filter that never fires stays noise, with 0.
+    filters: channels of a convolutional layer, all by default. value_range: of the images that the model takes.
+    progress: called after each batch with its number of filters. Returns pictures, uint8 (filters, side, side, 3),
+    all with the same mean and contrast, and the mean activations that they reach, float32 (filters,).
     """
-    part = _up_to(model, layer)
-    filters = np.array(_units(part, layer, range(part.output_shape[-1]) if filters is None else filters))
-    low, high = value_range
-    width = high - low
+    part, (low, high) = up_to(model, layer), value_range
+    filters = checked_units(part, layer, range(part.output_shape[-1]) if filters is None else filters)
 
     def score(images, units):
         activations = ops.mean(part(images, training=False), axis=(1, 2))
@@ -163,11 +170,12 @@ def visualise_filters(
         chosen = filters[start : start + batch_size]
         units = np.resize(chosen, min(batch_size, len(filters))).astype("int32")  # one shape, compiled once
         noise = [np.random.default_rng([seed, unit]).uniform(-1, 1, (side, side, 3)) for unit in units]
-        images = _checked(np.stack(noise) * width / 25 + (low + high) / 2, 4)
+        images = checked_images((low + high) / 2 + (high - low) / 25 * np.stack(noise), 4)
         for _ in range(steps):
-            _, gradients = input_gradient(score, images, units, compiled=True)
-            size = np.sqrt(np.mean(gradients**2, axis=(1, 2, 3), keepdims=True))
-            images = np.clip(images + step * width * gradients / (size + 1e-12), low, high)
+            gradients = input_gradient(score, images, units, compiled=True)[1]
+            size = np.sqrt(np.mean(gradients**2, axis=(1, 2, 3), keepdims=True)) + 1e-12
+            images = images + step * (high - low) * gradients / size
+            images = np.clip(gaussian_filter(images, (0, blur, blur, 0)), low, high)
         scores.append(input_gradient(score, images, units, compiled=True)[0][: len(chosen)])
         pictures.append(_picture(images[: len(chosen)]))
         progress(len(chosen))
@@ -186,7 +194,7 @@ def saliency(model: keras.Model, image: np.ndarray, target: int) -> np.ndarray:
 
     The largest absolute gradient of the three channels, float32 (h, w).
     """
-    image, score = _checked(image, 3), _class_score(model, target)
+    image, score = checked_images(image, 3), class_score(model, target)
     return np.abs(input_gradient(score, image[None])[1][0]).max(axis=-1)
 
 
@@ -198,16 +206,16 @@ def occlusion(
     size, stride: of the square, in pixels; it is filled with the image's mean colour. A pixel has the mean fall of
     the squares that cover it, float32 (h, w); negative where covering helps.
     """
-    image, score = _checked(image, 3), _class_score(model, target)
+    image, score = checked_images(image, 3), class_score(model, target)
     if not 1 <= stride <= size <= min(image.shape[:2]):
         raise ValueError(f"size {size} and stride {stride}: 1 ≤ stride ≤ size ≤ the image's side is needed.")
     tops, lefts = (sorted({*range(0, side - size, stride), side - size}) for side in image.shape[:2])
-    squares = [np.s_[top : top + size, left : left + size] for top in tops for left in lefts]
-    covered = np.zeros((len(squares), *image.shape[:2]), dtype=bool)
-    for mask, square in zip(covered, squares, strict=True):
-        mask[square] = True
-    falls = _scores(score, image[None], batch_size) - _covered_scores(score, image, covered, batch_size)
-    return (np.tensordot(falls, covered, axes=1) / covered.sum(axis=0)).astype("float32")
+    squares = [(top, left) for top in tops for left in lefts]
+    covered = np.zeros((1 + len(squares), *image.shape[:2]), dtype=bool)  # the first: the image itself
+    for mask, (top, left) in zip(covered[1:], squares, strict=True):
+        mask[top : top + size, left : left + size] = True
+    scores = covered_scores(score, image, covered, batch_size)
+    return (np.tensordot(scores[0] - scores[1:], covered[1:], axes=1) / covered.sum(axis=0)).astype("float32")
 
 
 def grad_cam(model: keras.Model, image: np.ndarray, target: int, layer: str | None = None) -> np.ndarray:
@@ -216,25 +224,19 @@ def grad_cam(model: keras.Model, image: np.ndarray, target: int, layer: str | No
     The feature maps of a layer, each weighted by the mean gradient of the score, summed, cut at zero and enlarged
     to the image, float32 (h, w). layer: by default the last one before pooling that keeps rows and columns.
     """
-    image = _checked(image, 3)
-    layer = layer or _last_spatial(model)
+    image = checked_images(image, 3)
+    layer = layer or last_spatial(model)
     maps = feature_maps(model, image[None], layer)
     if maps.ndim != 4:
         raise ValueError(f"{layer} has no rows and columns: choose a layer before the pooling or flattening.")
-    score = _class_score(model, target, start=layer)
+    score = class_score(model, target, start=layer)
     weights = input_gradient(score, maps)[1].mean(axis=(1, 2))
     cam = np.maximum(maps[0] @ weights[0], 0)[..., None]
     return ops.convert_to_numpy(ops.image.resize(cam, image.shape[:2], interpolation="bilinear"))[..., 0]
 
 
 def lime(
-    model: keras.Model,
-    image: np.ndarray,
-    target: int,
-    segments: int = 40,
-    samples: int = 300,
-    seed: int = 0,
-    batch_size: int = 32,
+    model: keras.Model, image: np.ndarray, target: int, segments: int = 40, samples: int = 200, seed: int = 0
 ) -> np.ndarray:
     """What each superpixel adds to the score of class target, by LIME: Ribeiro, Singh & Guestrin (2016).
 
@@ -242,11 +244,11 @@ def lime(
     image's mean colour; a ridge regression explains the scores by what was left, the closer a sample to the image
     the heavier. Returns each pixel's coefficient, float32 (h, w).
     """
-    image, score = _checked(image, 3), _class_score(model, target)
+    image, score = checked_images(image, 3), class_score(model, target)
     labels = superpixels(image, segments, seed)
     kept = np.random.default_rng(seed).random((samples, labels.max() + 1)) < 0.5
     kept[0] = True  # the image itself
-    scores = _covered_scores(score, image, ~kept[:, labels], batch_size)
+    scores = covered_scores(score, image, ~kept[:, labels])
     distance = 1 - np.sqrt(kept.mean(axis=1))  # cosine
     linear = Ridge(alpha=1.0).fit(kept, scores, sample_weight=np.exp(-((distance / 0.25) ** 2) / 2))
     return linear.coef_[labels].astype("float32")
@@ -254,81 +256,8 @@ def lime(
 
 def superpixels(image: np.ndarray, segments: int = 40, seed: int = 0) -> np.ndarray:
     """The superpixel of each pixel of an image, (h, w, 3): int (h, w), from 0."""
-    image = _checked(image, 3)
+    image = checked_images(image, 3)
     places = np.stack(np.indices(image.shape[:2]), axis=-1) / max(image.shape[:2]) * 8
     pixels = np.concatenate([image / (image.std() + 1e-9), places], axis=-1)
     means = KMeans(segments, n_init=1, random_state=seed).fit(pixels.reshape(-1, pixels.shape[-1]))
     return np.unique(means.labels_, return_inverse=True)[1].reshape(image.shape[:2])
-
-
-def _class_score(model: keras.Model, target: int, start: str | None = None) -> Score:
-    """A function from images, or from the output of layer start, to the score of class target before the softmax."""
-    if len(model.outputs) != 1 or len(model.output_shape) != 2:
-        raise ValueError(f"{model.name} should have one output, (n, classes), not {model.output_shape}.")
-    if not 0 <= target < model.output_shape[-1]:
-        raise ValueError(f"class {target}: {model.name} has the classes 0 to {model.output_shape[-1] - 1}.")
-    inputs = model.get_layer(start).output if start else model.inputs
-    last = model.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "")
-    if isinstance(last, keras.layers.Dense) and activation in ("softmax", "sigmoid"):
-        part = keras.Model(inputs, last.input)
-        return lambda x: (
-            ops.matmul(part(x, training=False), last.kernel[:, target])
-            + (last.bias[target] if last.use_bias else 0)
-        )
-    before = isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid")
-    part = keras.Model(inputs, last.input if before else model.output)
-    return lambda x: part(x, training=False)[:, target]
-
-
-def _up_to(model: keras.Model, layer: str) -> keras.Model:
-    names = _names(model)
-    if layer not in names:
-        near = difflib.get_close_matches(layer, names, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"{model.name} has no layer {layer!r}: {hint}It has {', '.join(names)}.")
-    return keras.Model(model.inputs, model.get_layer(layer).output)
-
-
-def _names(model: keras.Model) -> list[str]:
-    return [layer.name for layer in model.layers]
-
-
-def _last_spatial(model: keras.Model) -> str:
-    for layer in reversed(model.layers):
-        if len(getattr(layer.output, "shape", ())) == 4 and "Pooling" not in type(layer).__name__:
-            return layer.name
-    raise ValueError(f"{model.name} has no layer with rows and columns.")
-
-
-def _units(part: keras.Model, layer: str, units: Sequence[int]) -> list[int]:
-    units = [int(unit) for unit in units]
-    if wrong := [unit for unit in units if not 0 <= unit < part.output_shape[-1]]:
-        raise ValueError(f"{layer} has the units 0 to {part.output_shape[-1] - 1}, not {wrong}.")
-    return units
-
-
-def _checked(images: np.ndarray, rank: int) -> np.ndarray:
-    images = np.asarray(images)
-    shape = "one image, (h, w, 3)" if rank == 3 else "images, (n, h, w, 3)"
-    if images.ndim != rank or min(images.shape[-3:-1]) < SMALLEST or not len(images):
-        raise ValueError(f"{shape}, of {SMALLEST} pixels or more is needed, not the shape {images.shape}.")
-    if images.dtype.kind != "f":
-        raise ValueError(f"images as the model's preprocessing makes them are float, not {images.dtype}.")
-    return images.astype("float32")
-
-
-def _apply(function: Callable, images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(images), batch_size):
-        yield ops.convert_to_numpy(function(ops.convert_to_tensor(images[start : start + batch_size])))
-
-
-def _scores(score: Score, images: np.ndarray, batch_size: int) -> np.ndarray:
-    return np.concatenate(list(_apply(score, images, batch_size)))
-
-
-def _covered_scores(score: Score, image: np.ndarray, covered: np.ndarray, batch_size: int) -> np.ndarray:
-    """Scores of the image with pixels covered by its mean colour; covered: bool (n, h, w)."""
-    colour = image.mean(axis=(0, 1))
-    batches = (covered[start : start + batch_size, ..., None] for start in range(0, len(covered), batch_size))
-    return np.concatenate([_scores(score, np.where(mask, colour, image), batch_size) for mask in batches])
