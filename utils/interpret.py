@@ -2,6 +2,7 @@
 
 The functions take a Keras model and images as its preprocessing makes them: float, (n, h, w, 3), or (h, w, 3)
 where one image is explained, 16 pixels or more each way. They return NumPy arrays, and the same for the same seed.
+For another shape or dtype, an unknown layer, unit or class (`target`, from 0) they raise ValueError.
 
 A network that ends in softmax or sigmoid is explained by its scores before that step. A probability near 1 hardly
 changes, whatever one does to the image, and it also rises where the other classes lose; a class's own score does
@@ -21,16 +22,8 @@ from scipy.ndimage import gaussian_filter
 from sklearn.cluster import KMeans
 from sklearn.linear_model import Ridge
 
-from utils.parts import (
-    Score,
-    checked_images,
-    checked_units,
-    class_score,
-    covered_scores,
-    last_spatial,
-    outputs,
-    up_to,
-)
+from utils import parts
+from utils.parts import Score, checked_images, class_score
 
 
 def input_gradient(
@@ -38,22 +31,18 @@ def input_gradient(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores, float32 (n,), and their gradients with respect to the images, of the images' shape.
 
-    score: a function from a Keras tensor (n, h, w, channels), followed by the further arguments, to (n,); each
+    score: a function from a Keras tensor (n, h, w, channels), and one for each further argument, to (n,); each
     score depends on its own image alone. compiled: compile the score at its first call and use it again for the
     same function and shapes, which pays from some ten calls on; weights that change later may then go unnoticed.
 
     Raises RuntimeError for a backend other than TensorFlow, JAX and PyTorch, ValueError for scores of another shape.
     """
     gradient = (_compiled_gradient if compiled else _gradient)(score)
-    tensors = [
-        ops.convert_to_tensor(np.asarray(images, dtype="float32")),
-        *map(ops.convert_to_tensor, arguments),
-    ]
+    images = np.asarray(images, dtype="float32")
+    tensors = [ops.convert_to_tensor(array) for array in (images, *arguments)]
     scores, gradients = (ops.convert_to_numpy(result) for result in gradient(*tensors))
     if scores.shape != (len(images),):
-        raise ValueError(
-            f"score gives the shape {scores.shape} for {len(images)} images, not ({len(images)},)."
-        )
+        raise ValueError(f"score gives the shape {scores.shape}, not ({len(images)},).")
     return scores, gradients
 
 
@@ -91,9 +80,7 @@ def _gradient(score: Score, compiled: bool = False) -> Callable:
                 return scores, torch.autograd.grad(scores.sum(), images)[0]
 
         return gradient
-    raise RuntimeError(
-        f"No gradients on Keras's backend {backend!r}: set KERAS_BACKEND to tensorflow, jax or torch."
-    )
+    raise RuntimeError(f"no gradients on {backend}: set KERAS_BACKEND to tensorflow, jax or torch.")
 
 
 @lru_cache(maxsize=4)
@@ -115,7 +102,9 @@ def first_filters(model: keras.Model) -> np.ndarray:
 
 def feature_maps(model: keras.Model, images: np.ndarray, layer: str, batch_size: int = 32) -> np.ndarray:
     """What a layer makes of the images, (n, h, w, 3): float32 (n, rows, columns, channels) after a convolution."""
-    return np.concatenate(list(outputs(up_to(model, layer), checked_images(images, 4), batch_size)))
+    return np.concatenate(
+        list(parts.outputs(parts.up_to(model, layer), checked_images(images, 4), batch_size))
+    )
 
 
 def strongest(
@@ -126,9 +115,9 @@ def strongest(
     An image's activation is the largest of the unit's feature map. Returns places in images, int (n,), and their
     activations, float32 (n,), strongest first; fewer where there are fewer images.
     """
-    part = up_to(model, layer)
-    checked_units(part, layer, [unit])
-    batches = outputs(part, checked_images(images, 4), batch_size)
+    part = parts.up_to(model, layer)
+    parts.checked_units(part, layer, [unit])
+    batches = parts.outputs(part, checked_images(images, 4), batch_size)
     activations = np.concatenate([maps[..., unit].reshape(len(maps), -1).max(axis=1) for maps in batches])
     order = np.argsort(-activations, kind="stable")[:n]
     return order, activations[order]
@@ -158,8 +147,8 @@ def visualise_filters(
     progress: called after each batch with its number of filters. Returns pictures, uint8 (filters, side, side, 3),
     all with the same mean and contrast, and the mean activations that they reach, float32 (filters,).
     """
-    part, (low, high) = up_to(model, layer), value_range
-    filters = checked_units(part, layer, range(part.output_shape[-1]) if filters is None else filters)
+    part, (low, high) = parts.up_to(model, layer), value_range
+    filters = parts.checked_units(part, layer, range(part.output_shape[-1]) if filters is None else filters)
 
     def score(images, units):
         activations = ops.mean(part(images, training=False), axis=(1, 2))
@@ -214,7 +203,7 @@ def occlusion(
     covered = np.zeros((1 + len(squares), *image.shape[:2]), dtype=bool)  # the first: the image itself
     for mask, (top, left) in zip(covered[1:], squares, strict=True):
         mask[top : top + size, left : left + size] = True
-    scores = covered_scores(score, image, covered, batch_size)
+    scores = parts.covered_scores(score, image, covered, batch_size)
     return (np.tensordot(scores[0] - scores[1:], covered[1:], axes=1) / covered.sum(axis=0)).astype("float32")
 
 
@@ -225,7 +214,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, target: int, layer: str | No
     to the image, float32 (h, w). layer: by default the last one before pooling that keeps rows and columns.
     """
     image = checked_images(image, 3)
-    layer = layer or last_spatial(model)
+    layer = layer or parts.last_spatial(model)
     maps = feature_maps(model, image[None], layer)
     if maps.ndim != 4:
         raise ValueError(f"{layer} has no rows and columns: choose a layer before the pooling or flattening.")
@@ -248,7 +237,7 @@ def lime(
     labels = superpixels(image, segments, seed)
     kept = np.random.default_rng(seed).random((samples, labels.max() + 1)) < 0.5
     kept[0] = True  # the image itself
-    scores = covered_scores(score, image, ~kept[:, labels])
+    scores = parts.covered_scores(score, image, ~kept[:, labels])
     distance = 1 - np.sqrt(kept.mean(axis=1))  # cosine
     linear = Ridge(alpha=1.0).fit(kept, scores, sample_weight=np.exp(-((distance / 0.25) ** 2) / 2))
     return linear.coef_[labels].astype("float32")

@@ -33,11 +33,16 @@ def class_score(model: keras.Model, target: int, start: str | None = None) -> Sc
 
 
 def up_to(model: keras.Model, layer: str) -> keras.Model:
+    """The network from its input to a layer. Raises ValueError, with the layers there are."""
     names = _names(model)
     if layer not in names:
         near = difflib.get_close_matches(layer, names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ValueError(f"{model.name} has no layer {layer!r}: {hint}It has {', '.join(names)}.")
+    if isinstance(model.get_layer(layer), keras.Model):
+        raise ValueError(
+            f"{layer} is a network within {model.name}: build {model.name} on {layer}.output instead."
+        )
     return keras.Model(model.inputs[0], model.get_layer(layer).output)
 
 
@@ -46,6 +51,7 @@ def _names(model: keras.Model) -> list[str]:
 
 
 def last_spatial(model: keras.Model) -> str:
+    """The name of the last layer with rows and columns that is no pooling."""
     for layer in reversed(model.layers):
         if len(getattr(layer.output, "shape", ())) == 4 and "Pooling" not in type(layer).__name__:
             return layer.name
@@ -53,6 +59,7 @@ def last_spatial(model: keras.Model) -> str:
 
 
 def checked_units(part: keras.Model, layer: str, units: Sequence[int]) -> list[int]:
+    """The units as integers, where the layer has them; else ValueError."""
     units = [int(unit) for unit in units]
     if wrong := [unit for unit in units if not 0 <= unit < part.output_shape[-1]]:
         raise ValueError(f"{layer} has the units 0 to {part.output_shape[-1] - 1}, not {wrong}.")
@@ -60,6 +67,7 @@ def checked_units(part: keras.Model, layer: str, units: Sequence[int]) -> list[i
 
 
 def checked_images(images: np.ndarray, rank: int) -> np.ndarray:
+    """The images (rank 4) or one image (rank 3) as float32; ValueError where they are not what a model takes."""
     images = np.asarray(images)
     shape = "one image, (h, w, 3)" if rank == 3 else "images, (n, h, w, 3)"
     if images.ndim != rank or min(images.shape[-3:-1]) < SMALLEST or not len(images):
