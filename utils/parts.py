@@ -18,18 +18,26 @@ def class_score(model: keras.Model, target: int, start: str | None = None) -> Sc
         raise ValueError(f"{model.name} should have one output, (n, classes), not {model.output_shape}.")
     if not 0 <= target < model.output_shape[-1]:
         raise ValueError(f"class {target}: {model.name} has the classes 0 to {model.output_shape[-1] - 1}.")
-    inputs = model.get_layer(start).output if start else model.inputs[0]
     last = model.layers[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "")
-    if isinstance(last, keras.layers.Dense) and activation in ("softmax", "sigmoid"):
-        part = keras.Model(inputs, last.input)
-        return lambda x: (
-            ops.matmul(part(x, training=False), last.kernel[:, target])
-            + (last.bias[target] if last.use_bias else 0)
-        )
     before = isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid")
-    part = keras.Model(inputs, last.input if before else model.output)
-    return lambda x: part(x, training=False)[:, target]
+    try:
+        part = keras.Model(
+            model.get_layer(start).output if start else model.inputs[0],
+            last.input if before else model.output,
+        )
+    except ValueError as error:  # from Keras, where the graph is not cut in two
+        raise ValueError(
+            f"{model.name} has a path around {start}: choose a layer that all paths go through."
+        ) from error
+    if not (before and isinstance(last, keras.layers.Dense)):
+        return lambda x: part(x, training=False)[:, target]
+
+    def score(x):
+        scores = ops.matmul(part(x, training=False), last.kernel[:, target])
+        return scores + last.bias[target] if last.use_bias else scores
+
+    return score
 
 
 def up_to(model: keras.Model, layer: str) -> keras.Model:
