@@ -80,7 +80,7 @@ def test_gradient_of_a_polynomial_is_the_known_one(compiled):
     images, weights, factors = noise(3, 20, 18, 3), noise(20, 18, 3, seed=1), np.float32([1, 2, -3])
 
     def score(x, factor):
-        return factor * ops.sum(weights * x**2, axis=(1, 2, 3))
+        return factor * ops.sum(ops.convert_to_tensor(weights) * x**2, axis=(1, 2, 3))
 
     scores, gradients = interpret.input_gradient(score, images, factors, compiled=compiled)
     np.testing.assert_allclose(scores, factors * (weights * images**2).sum(axis=(1, 2, 3)), rtol=1e-3)
@@ -325,6 +325,8 @@ def test_other_bad_input():
         interpret.occlusion(model, image, 1, size=8, stride=9)
     with pytest.raises(ValueError, match="no rows and columns"):
         interpret.grad_cam(model, image, 1, layer="average")
+    with pytest.raises(ValueError, match="choose a convolution"):
+        interpret.visualise_filters(model, "classes", [0])
     with pytest.raises(ValueError, match="one output"):
         interpret.saliency(keras.Model(model.input, model.get_layer("excess").output), image, 1)
 

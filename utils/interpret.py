@@ -4,9 +4,8 @@ The functions take a Keras model and images as its preprocessing makes them: flo
 where one image is explained, 16 pixels or more each way. They return NumPy arrays, and the same for the same seed.
 For another shape or dtype, an unknown layer, unit or class (`target`, from 0) they raise ValueError.
 
-A network that ends in softmax or sigmoid is explained by its scores before that step. A probability near 1 hardly
-changes, whatever one does to the image, and it also rises where the other classes lose; a class's own score does
-neither.
+A network that ends in softmax or sigmoid is explained by its scores before that step: a probability near 1 hardly
+changes where the score of its class does, and it also rises where only the other classes lose.
 
 All gradients come from `input_gradient`, the one function of the course that knows Keras's backend.
 """
@@ -148,6 +147,8 @@ def visualise_filters(
     all with the same mean and contrast, and the mean activations that they reach, float32 (filters,).
     """
     part, (low, high) = parts.up_to(model, layer), value_range
+    if len(part.output_shape) != 4:
+        raise ValueError(f"{layer} has no rows and columns: choose a convolution.")
     filters = parts.checked_units(part, layer, range(part.output_shape[-1]) if filters is None else filters)
 
     def score(images, units):
@@ -248,5 +249,7 @@ def superpixels(image: np.ndarray, segments: int = 40, seed: int = 0) -> np.ndar
     image = checked_images(image, 3)
     places = np.stack(np.indices(image.shape[:2]), axis=-1) / max(image.shape[:2]) * 8
     pixels = np.concatenate([image / (image.std() + 1e-9), places], axis=-1)
-    means = KMeans(segments, n_init=1, random_state=seed).fit(pixels.reshape(-1, pixels.shape[-1]))
+    means = KMeans(segments, n_init=1, max_iter=30, random_state=seed).fit(
+        pixels.reshape(-1, pixels.shape[-1])
+    )
     return np.unique(means.labels_, return_inverse=True)[1].reshape(image.shape[:2])
