@@ -77,6 +77,8 @@ def test_every_import_is_declared():
     declared = {canonicalize_name(Requirement(line).name) for line in listed}
     for path, names in used.items():
         foreign = names - set(sys.stdlib_module_names) - OWN
+        if path == "utils/interpret.py":  # imports the one backend that Keras runs on
+            foreign -= {"tensorflow", "jax", "torch"}
         undeclared = {DISTRIBUTIONS.get(name, name) for name in foreign} - declared
         assert not undeclared, f"{path} imports {', '.join(undeclared)}: declare it in pyproject.toml"
 
