@@ -105,8 +105,11 @@ def from_package(svg: bytes) -> Image.Image:
     return fit(Image.open(io.BytesIO(png)))
 
 
-def draw() -> list[tuple[str, str, str, Image.Image]]:
-    """Class, emoji, design and picture of every drawing; some designs draw two emoji alike, and one is kept."""
+def draw(classes: dict[str, dict[str, str]]) -> list[tuple[str, str, str, Image.Image]]:
+    """Class, emoji, design and picture of every drawing; some designs draw two emoji alike, and one is kept.
+
+    classes: class -> emoji and the name that Fluent gives it, as EMOJI.
+    """
     drawings, seen = [], set()
 
     def add(class_name, emoji, design, picture):
@@ -117,7 +120,7 @@ def draw() -> list[tuple[str, str, str, Image.Image]]:
     font = ImageFont.truetype(NOTO, 109)
     packages = {design: package(design) for design in PACKAGES}
     members = {design: set(archive.getnames()) for design, archive in packages.items()}
-    for class_name, emoji_names in EMOJI.items():
+    for class_name, emoji_names in classes.items():
         for emoji, name in emoji_names.items():
             if picture := from_font(emoji, font):
                 add(class_name, emoji, "Noto", picture)
@@ -129,22 +132,32 @@ def draw() -> list[tuple[str, str, str, Image.Image]]:
     return drawings
 
 
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
-    drawings = draw()
+def sheet_of(drawings: list[tuple[str, str, str, Image.Image]]) -> Image.Image:
+    """All drawings on one sheet, RGBA, COLUMNS in a row."""
     rows = -(-len(drawings) // COLUMNS)
     sheet = Image.new("RGBA", (COLUMNS * SIDE, rows * SIDE))
     for i, (*_, picture) in enumerate(drawings):
         sheet.paste(picture, (i % COLUMNS * SIDE, i // COLUMNS * SIDE))
+    return sheet
+
+
+def write_sheet(name: str, sheet: Image.Image, drawings: list[tuple[str, str, str, Image.Image]]) -> None:
+    """Write data/name.png, and what stands where to data/name.json; print the number and the size."""
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
-    index = [{"class": c, "emoji": e, "design": d} for c, e, d, _ in drawings]
-    partial = DATA / "emoji.png.part"
+    partial = DATA / f"{name}.png.part"
     partial.write_bytes(content.getvalue())
-    partial.replace(DATA / "emoji.png")
+    partial.replace(DATA / f"{name}.png")
+    index = [{"class": c, "emoji": e, "design": d} for c, e, d, _ in drawings]
     lines = ",\n".join(" " + json.dumps(entry, ensure_ascii=False) for entry in index)
-    (DATA / "emoji.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    (DATA / f"{name}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     print(f"{len(drawings)} drawings, {len(content.getvalue()) / 1e6:.2f} MB")
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
+    drawings = draw(EMOJI)
+    write_sheet("emoji", sheet_of(drawings), drawings)
 
 
 if __name__ == "__main__":

@@ -95,14 +95,22 @@ def digits(seed: int = 6) -> dict[str, np.ndarray]:
     return {"x_train": X[:n_train], "y_train": y[:n_train], "x_test": X[n_train:], "y_test": y[n_train:]}
 
 
+def read_sheet(name: str) -> list[tuple[dict[str, str], Image.Image]]:
+    """Every drawing on the sheet name.png, RGBA, with what name.json says of it: class, emoji, design."""
+    sheet = Image.open(DATA / f"{name}.png").convert("RGBA")
+    columns = sheet.width // CANVAS
+    found = []
+    for i, entry in enumerate(json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))):
+        left, top = i % columns * CANVAS, i // columns * CANVAS
+        found.append((entry, sheet.crop((left, top, left + CANVAS, top + CANVAS))))
+    return found
+
+
 def drawings() -> dict[str, list[Image.Image]]:
     """The drawings of every class, RGBA, from the sheet emoji.png and its index."""
-    sheet = Image.open(DATA / "emoji.png")
-    columns = sheet.width // CANVAS
     found = {name: [] for name in CLASSES}
-    for i, entry in enumerate(json.loads((DATA / "emoji.json").read_text(encoding="utf-8"))):
-        left, top = i % columns * CANVAS, i // columns * CANVAS
-        found[entry["class"]].append(sheet.crop((left, top, left + CANVAS, top + CANVAS)))
+    for entry, drawing in read_sheet("emoji"):
+        found[entry["class"]].append(drawing)
     return found
 
 
@@ -118,11 +126,11 @@ def split_drawings(rng: np.random.Generator) -> dict[str, dict[str, list[Image.I
     return parts
 
 
-def background(rng: np.random.Generator) -> Image.Image:
-    """A smooth mix of a few random colours, half of the time with noise on it."""
+def background(rng: np.random.Generator, side: int) -> Image.Image:
+    """A smooth mix of a few random colours on a square canvas, half of the time with noise on it."""
     colours = rng.uniform(40, 215) + rng.normal(0, 28, 3) + rng.normal(0, 28, (*rng.integers(1, 4, 2), 3))
     colours = Image.fromarray(np.clip(colours, 0, 255).astype("uint8"))
-    canvas = np.asarray(colours.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC), dtype=float)
+    canvas = np.asarray(colours.resize((side, side), Image.Resampling.BICUBIC), dtype=float)
     canvas = canvas + rng.normal(0, rng.choice([0, 25]), canvas.shape)
     return Image.fromarray(np.clip(canvas, 0, 255).astype("uint8"))
 
@@ -132,22 +140,24 @@ def place(canvas: Image.Image, drawing: Image.Image, rng: np.random.Generator, s
 
     size, spread: range of its side and largest shift each way, as shares of the canvas's side.
     """
-    side = round(CANVAS * rng.uniform(*size))
+    side = round(canvas.width * rng.uniform(*size))
     drawing = drawing.resize((side, side), Image.Resampling.BICUBIC)
     if rng.random() < 0.5:
         drawing = drawing.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     drawing = drawing.rotate(rng.normal(0, 8), Image.Resampling.BICUBIC, expand=True)
     pixels = np.asarray(drawing) * np.append(rng.uniform(0.7, 1.15, 3), rng.uniform(*opacity))
     drawing = Image.fromarray(np.clip(pixels, 0, 255).astype("uint8"))
-    x, y = (CANVAS / 2 + CANVAS * rng.uniform(-spread, spread, 2)).round().astype(int)
+    x, y = (canvas.width * (0.5 + rng.uniform(-spread, spread, 2))).round().astype(int)
     canvas.paste(drawing, (x - drawing.width // 2, y - drawing.height // 2), drawing)
 
 
-def scene(name: str, pictures: dict[str, list[Image.Image]], rng: np.random.Generator) -> np.ndarray:
-    """One scene of a class, (32, 32, 3) uint8: a background, clutter from other classes, the drawing on top."""
-    canvas = background(rng)
+def scene(
+    name: str, pictures: dict[str, list[Image.Image]], rng: np.random.Generator, side: int = CANVAS // 2
+) -> np.ndarray:
+    """One scene of a class, (side, side, 3) uint8: a background, clutter from other classes, the drawing on top."""
+    canvas = background(rng, 2 * side)
     for _ in range(rng.integers(0, 3)):
-        other = rng.choice([c for c in CLASSES if c != name])
+        other = rng.choice([c for c in pictures if c != name])
         clutter = pictures[other][rng.integers(len(pictures[other]))]
         place(canvas, clutter, rng, size=(0.2, 0.35), spread=0.5, opacity=(0.4, 1))
     drawing = pictures[name][rng.integers(len(pictures[name]))]

@@ -126,7 +126,14 @@ def test_sizes():
     assert sum(size for path, size in sizes.items() if path.startswith("data/")) < 15_000_000
     house_numbers = ("svhn/train.tar.gz", "svhn/test.tar.gz", "numerals.png", "numerals.json")
     assert sum((SAMPLE / name).stat().st_size for name in house_numbers) < 4_500_000
-    for name, limit in {"digits.npz": 1_000_000, "scenes.npz": 4_500_000, "emoji.png": 1_000_000}.items():
+    limits = {
+        "digits.npz": 1_000_000,
+        "scenes.npz": 4_500_000,
+        "emoji.png": 1_000_000,
+        "glyphs.png": 1_500_000,
+        "slim_vgg16.npz": 2_500_000,
+    }
+    for name, limit in limits.items():
         assert (SAMPLE / name).stat().st_size < limit
 
 
