@@ -138,7 +138,7 @@ def test_the_sample_without_its_top():
 
 
 def test_the_sample_has_no_other():
-    with pytest.raises(DataError, match="ResNet50 does not come with the sample.*or set COURSE_SCALE=full"):
+    with pytest.raises(DataError, match=r"ResNet50 does not come with the sample.*or set COURSE_SCALE=full"):
         load_network(FakeRun("sample"), "ResNet50")
 
 
@@ -299,8 +299,8 @@ def test_hdf5_of_something_else(folder):
         load_base()
 
 
-@pytest.mark.parametrize("value", [np.zeros((3, 3, 3, 16), "float32"), np.full((3, 3, 3, 32), b"x"), None])
-def test_a_weight_of_another_shape_or_kind(folder, weights, value):
+@pytest.mark.parametrize("value", [np.zeros((3, 3, 3, 16), "float32"), None])
+def test_a_weight_of_another_shape_or_none(folder, weights, value):
     (folder / BASE).write_bytes(weights.read_bytes())
     with h5py.File(folder / BASE, "r+") as file:
         del file["Conv1"]["Conv1/kernel:0"]
@@ -334,7 +334,7 @@ def test_input_shapes_that_do_not_fit(folder, name, shape):
 
 
 def test_input_shapes_that_do_not_fit_the_sample():
-    with pytest.raises(DataError, match="VGG16 takes input_shape=.* with at least 32 rows and columns, not"):
+    with pytest.raises(DataError, match=r"VGG16 takes input_shape=.* with at least 32 rows and columns, not"):
         load_network(FakeRun("sample"), "VGG16", input_shape=(28, 28, 3))
 
 
@@ -365,7 +365,7 @@ def test_predictions_of_another_shape(folder):
 
 def test_no_names_anywhere(folder):
     with pytest.raises(
-        DataError, match=r"names of ImageNet's classes \(imagenet_class_index.json\) was not found"
+        DataError, match=r"list of ImageNet's classes \(imagenet_class_index.json\) was not found"
     ):
         decode_imagenet(np.zeros(1000))
 

@@ -60,7 +60,7 @@ ARCHITECTURES = {
     ),
 }  # fmt: skip
 CLASS_NAMES = Published(
-    name="The names of ImageNet's classes",
+    name="The list of ImageNet's classes",
     filename="imagenet_class_index.json",
     url="https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json",
     md5="c2c37ea517e94d9795004a39431a14cb",
