@@ -84,6 +84,12 @@ def hashed(weights, monkeypatch) -> None:
 
 
 @pytest.fixture
+def built(base, monkeypatch) -> None:
+    """The network is not built again: a second each, where only the file's origin matters."""
+    monkeypatch.setattr(networks, "_with_weights", lambda *args: base)
+
+
+@pytest.fixture
 def serve(monkeypatch):
     """A local HTTP server in the place of Keras's; asked holds the paths of the requests."""
     servers, asked = [], []
@@ -210,18 +216,18 @@ def test_any_size_by_default_without_the_top(folder, weights, base):
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_weights_with_the_published_hash(folder, weights, hashed):
+def test_weights_with_the_published_hash(folder, weights, hashed, built):
     (folder / BASE).symlink_to(weights)
     text = "MobileNetV2, pretrained on ImageNet, without its top; 2,257,984 parameters"
     assert load_base().weights.startswith(text)
 
 
-def test_weights_from_the_cache(cache, weights, hashed):
+def test_weights_from_the_cache(cache, weights, hashed, built):
     (cache / BASE).symlink_to(weights)
     assert load_base().weights.startswith("MobileNetV2, pretrained on ImageNet, without its top; ")
 
 
-def test_weights_from_the_cache_where_no_hash_is_published(cache, weights):
+def test_weights_from_the_cache_where_no_hash_is_published(cache, weights, built):
     (cache / BASE).symlink_to(weights)
     text = f"MobileNetV2: {BASE} (from Keras's cache; no hash is published); "
     assert load_base().weights.startswith(text)
