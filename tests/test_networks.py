@@ -207,13 +207,11 @@ def test_weights_from_course_data(folder, weights, base, capsys):
     assert (network.side, network.decode) == (224, decode_imagenet)
 
 
-def test_any_size_by_default_without_the_top(folder, weights, base):
+def test_any_size_by_default_without_the_top(folder, weights):
     (folder / BASE).symlink_to(weights)
     network = load_network(FakeRun("full"), NAME, include_top=False)
     assert network.model.input_shape == (None, None, None, 3)
-    images = np.random.default_rng(0).integers(0, 256, (2, 64, 40, 3), "uint8")
-    ours, theirs = (model(network.preprocess(images)) for model in (network.model, base))
-    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert network.model.compute_output_shape((2, 64, 96, 3)) == (2, 2, 3, 1280)
 
 
 def test_weights_with_the_published_hash(folder, weights, hashed, built):
