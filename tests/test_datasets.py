@@ -331,3 +331,9 @@ def test_a_picture_too_small(tmp_path):
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     with pytest.raises(DataError, match=r"dot\.png is 1 × 1 pixels"):
         load_photo(tmp_path / "dot.png")
+
+
+def test_a_picture_that_is_a_strip(tmp_path):
+    Image.new("RGB", (4000, 40)).save(tmp_path / "strip.png")
+    with pytest.raises(DataError, match=r"strip\.png is a strip of 640 × 6 pixels once it is reduced"):
+        load_photo(tmp_path / "strip.png")

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from utils.cifar10 import CIFAR10, read_batches
 from utils.files import DataError, Published, find, given_name, in_course_data, not_found, sha256_of
+from utils.images import SMALLEST, open_image
 from utils.returns import complete_returns, describe, lagged, month_end_closes
 from utils.run import Run
 from utils.svhn import ensure_dataset, facts_of, read_split
@@ -175,25 +176,21 @@ def load_svhn(
 def load_photo(path: str | Path | None = None) -> np.ndarray:
     """A photograph in grey: the one of a building that scikit-learn ships, or the reader's own.
 
-    path: any image that Pillow reads; it is turned upright and reduced to 640 pixels at most; of an
-    animation the first frame is taken. Returns float32, (rows, columns), from 0 (black) to 1 (white),
-    with the weights 0.299, 0.587, 0.114 for red, green and blue (ITU-R BT.601).
+    path: any image, see `utils.images.open_image`; it is reduced to 640 pixels at most. Returns float32,
+    (rows, columns), from 0 (black) to 1 (white), with the weights 0.299, 0.587, 0.114 for red, green and blue (ITU-R BT.601).
 
     Raises DataError where the file is missing, no image, or smaller than 16 pixels.
     """
     if path is None:
         picture = Image.fromarray(load_sample_image("china.jpg"))
     else:
-        try:
-            with Image.open(Path(path).expanduser()) as file:
-                picture = ImageOps.exif_transpose(file).convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(
-                f"{path} cannot be read as an image ({error}). Name a JPEG or PNG file."
-            ) from error
+        picture = open_image(path)
         picture.thumbnail((640, 640))
-        if min(picture.size) < 16:
-            raise DataError(f"{path} is {picture.width} × {picture.height} pixels; use at least 16 × 16.")
+        if min(picture.size) < SMALLEST:
+            raise DataError(
+                f"{path} is a strip of {picture.width} × {picture.height} pixels once it is reduced to 640. "
+                "Use an image of another shape."
+            )
     return np.asarray(picture.convert("L"), dtype="float32") / 255
 
 

@@ -26,8 +26,10 @@ class Published:
     name: str  # of the dataset
     filename: str
     url: str
-    sha256: str
+    sha256: str = ""  # published hashes of the file: one of the two will do
+    md5: str = ""
     cached: str = ""  # what Keras calls it in its cache, where that is not its filename
+    cache_folder: str = "datasets"  # of Keras's cache
     folder: str = ""  # what an archive unpacks to; in COURSE_DATA it may stand in the archive's place
     under: str = ""  # the folder of COURSE_DATA that holds it, where it is one of several files
     folder_md5: Mapping[str, str] = field(default_factory=dict)  # published hashes of the folder's files
@@ -71,7 +73,8 @@ def not_found(name: str, filename: str, looked: list[str]) -> DataError:
 def find(published: Published) -> tuple[Path, str]:
     """Path and name of a published file: from COURSE_DATA, Keras's cache, or downloaded into that cache.
 
-    The name is the publisher's where the hashes are; else what dataset.json beside the file calls it.
+    The name is the publisher's where the hashes are; else what dataset.json beside the file calls it. A file whose
+    hash nobody publishes is not downloaded; Keras's cache may hold it.
     Raises DataError, with all places that were tried.
     """
     wanted = [name for name in (published.folder, published.filename) if name]
@@ -81,15 +84,18 @@ def find(published: Published) -> tuple[Path, str]:
     looked = [why_not]
     wanted = [f"{published.under}/{name}" if published.under else name for name in wanted]
 
-    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / published.cache_folder
     cached = cache / (published.cached or published.filename)
+    published_hash = published.sha256 or published.md5
     if not cached.exists():
         looked.append(f"Keras's cache: no {cached}")
-    elif sha256_of(cached) == published.sha256:
+    elif not published_hash:
+        return cached, f"{cached.name} (from Keras's cache; no hash is published)"
+    elif _is_published(cached, published):
         return cached, published.name
     else:
         looked.append(f"Keras's cache: {cached} is not the published file (its hash differs)")
-    if not published.sha256:
+    if not published_hash:
         looked.append(f"download: not tried, since no hash is published; fetch {published.url} yourself")
         raise not_found(published.name, " or ".join(wanted), looked)
 
@@ -102,7 +108,7 @@ def find(published: Published) -> tuple[Path, str]:
             downloaded = keras.utils.get_file(
                 published.filename,
                 published.url,
-                file_hash=published.sha256,
+                file_hash=published_hash,
                 cache_dir=partial,
                 cache_subdir=".",
             )
@@ -174,7 +180,9 @@ def _is_published(path: Path, published: Published) -> bool:
         return bool(files) and all(
             (path / name).is_file() and _digest(path / name, "md5") == md5 for name, md5 in files.items()
         )
-    return sha256_of(path) == published.sha256
+    if published.sha256:
+        return sha256_of(path) == published.sha256
+    return bool(published.md5) and _digest(path, "md5") == published.md5
 
 
 def _digest(path: Path, algorithm: str) -> str:

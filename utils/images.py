@@ -1,0 +1,140 @@
+"""A reader's own images: one of them, or a folder of them by class."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from utils.files import DataError, in_course_data
+from utils.svhn import describe_skipped
+
+SMALLEST = 16  # rows and columns that an image must have
+ENDINGS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
+LAYOUT = "one folder a class, with its images in it: images/<class>/*.jpg"
+
+
+class TooSmall(DataError):
+    """An image has too few pixels."""
+
+
+class ImageFolder(NamedTuple):
+    """Images by class."""
+
+    images: np.ndarray  # uint8, (n, side, side, 3), red, green, blue, one class after the other
+    labels: np.ndarray  # int64, (n,), places in class_names
+    class_names: tuple[str, ...]  # the names of the folders, in order
+    report: str  # how many images of each class, and which files were left out
+
+
+def open_image(path: str | Path) -> Image.Image:
+    """An image file in RGB, with 8 bits a colour.
+
+    Anything that Pillow reads: it is turned upright as its EXIF data say; of an animation the first frame is taken;
+    what is transparent becomes white; 16 bits become 8. Raises DataError where the file is missing, damaged or no
+    image, TooSmall where it has less than 16 rows or columns.
+    """
+    try:
+        with Image.open(Path(path).expanduser()) as file:
+            picture = _in_rgb(ImageOps.exif_transpose(file))
+    except Exception as error:  # of many kinds where a file is damaged
+        raise DataError(f"{path} cannot be read as an image ({error}). Name a JPEG or PNG file.") from error
+    if min(picture.size) < SMALLEST:
+        raise TooSmall(
+            f"{path} is {picture.width} × {picture.height} pixels; use at least {SMALLEST} × {SMALLEST}."
+        )
+    return picture
+
+
+def load_image(path: str | Path, side: int) -> np.ndarray:
+    """The middle square of an image, resized: uint8, (side, side, 3), red, green, blue. See `open_image`.
+
+    Raises DataError where the file is missing, damaged, no image, or smaller than 16 pixels.
+    """
+    return np.asarray(ImageOps.fit(open_image(path), (side, side), Image.Resampling.LANCZOS))
+
+
+def load_image_folder(folder: str | Path | None = None, side: int = 64) -> ImageFolder:
+    """The images of a folder that has one folder a class; by default COURSE_DATA/images.
+
+    side: of the images returned, see `load_image`. Files of other types and hidden files are passed over; images that
+    cannot be read or have less than 16 rows or columns are left out, and the report counts and names them.
+
+    Raises DataError where there is no folder, fewer than two classes, or a class without an image that can be used.
+    """
+    if folder is None:
+        folder, why_not = in_course_data("images")
+        if folder is None:
+            raise DataError(f"No images of your own: {why_not}. Set COURSE_DATA to a folder with {LAYOUT}.")
+    folder = Path(folder).expanduser()
+    paths = _paths_by_class(folder)
+    images, labels, skipped = [], [], {}
+    total = sum(map(len, paths.values()))
+    bar = tqdm(total=total, desc=folder.name, unit="image", file=sys.stdout, delay=3, leave=False, ncols=100)
+    with bar:
+        for label, name in enumerate(paths):
+            for path in paths[name]:
+                try:
+                    images.append(load_image(path, side))
+                    labels.append(label)
+                except DataError as error:
+                    reason = "too small" if isinstance(error, TooSmall) else "unreadable"
+                    skipped.setdefault(reason, []).append(f"{name}/{path.name}")
+                bar.update()
+    counts = np.bincount(np.array(labels, "int64"), minlength=len(paths))
+    left_out = describe_skipped(skipped)
+    if not all(counts):
+        empty = [name for name, count in zip(paths, counts, strict=True) if not count]
+        raise DataError(
+            f"{folder}: no image of {', '.join(empty)} can be used; skipped {left_out}. "
+            "Replace these files, or remove the class's folder."
+        )
+    each = ", ".join(f"{name} {count:,}" for name, count in zip(paths, counts, strict=True))
+    report = f"{folder.name}: {len(images):,} of {total:,} images in {len(paths)} classes ({each}), skipped {left_out}"
+    return ImageFolder(np.stack(images), np.array(labels, "int64"), tuple(paths), report)
+
+
+def _paths_by_class(folder: Path) -> dict[str, list[Path]]:
+    """Image files by name of the class, both in order. Raises DataError."""
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+        paths = {
+            path.name: sorted(
+                file for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.name[0] != "."
+            )
+            for path in classes
+        }
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}): name a folder with {LAYOUT}."
+        ) from error
+    if len(classes) < 2:
+        found = f"the class {classes[0].name} only" if classes else "no folder of a class"
+        raise DataError(f"{folder} holds {found}. At least two classes are needed: {LAYOUT}.")
+    if empty := [name for name, files in paths.items() if not files]:
+        raise DataError(
+            f"{folder}: no images in {', '.join(empty)}. Put {', '.join(sorted(ENDINGS))} files there, "
+            "or remove the folder."
+        )
+    return paths
+
+
+def _in_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        picture = _in_8_bits(picture)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def _in_8_bits(picture: Image.Image) -> Image.Image:
+    """An image of one channel with 16 or 32 bits; convert() alone would make all that is above 255 white."""
+    values = np.nan_to_num(np.asarray(picture, dtype="float64"))
+    if picture.mode.startswith("I;16") or values.max() > 255:
+        values /= 257  # 65,535 becomes 255
+    elif picture.mode == "F" and values.max() <= 1:
+        values *= 255
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype("uint8"))
