@@ -61,7 +61,7 @@ test: install  ## lint, unit tests, repository checks, nbval over every notebook
 	@echo "Lint"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@rm -rf build/results/sample
 	@echo "Unit tests, repository checks, and every notebook re-executed and compared: a minute or two on two cores"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=300 --ignore=tests/test_values.py $(NOTEBOOKS) tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 --ignore=tests/test_values.py $(NOTEBOOKS) tests
 	@echo "The values that the notebooks measured"
 	@$(BIN)/python -m pytest -q tests/test_values.py
 

@@ -1,7 +1,7 @@
 """Pretrain the slim VGG16 on scenes of glyphs: python -m data.make_pretrained
 
 About half an hour of one core. It writes data/slim_vgg16.npz after every round that is the best so far on drawings
-that it was not trained on; data/README.md says what came of it. `make_glyphs.py` draws what the scenes show.
+that it was not trained on; data/README.md says what came of it. It also writes data/pictures.npz. `make_glyphs.py` draws what the scenes show.
 """
 
 import argparse
@@ -23,6 +23,7 @@ VERSIONS = 4  # of each drawing a round, stretched and sheared
 RATE = 2e-3  # falling to a tenth along a cosine, and from there to zero in the frozen rounds
 WARM_UP = 200  # steps
 DECAY = 5e-3  # of the weights, times the rate
+PICTURES = 48  # in pictures.npz
 UNSEEN = 1000  # scenes of each size, to choose by and to measure on
 
 Pictures = dict[str, list[Image.Image]]
@@ -53,6 +54,17 @@ def scenes(
     X = np.stack([scene(str(name), pictures, rng, side) for name in shown])
     place = {name: i for i, name in enumerate(names)}
     return X, np.array([place[name] for name in shown])
+
+
+def pictures(seed: int = 7) -> dict[str, np.ndarray]:
+    """PICTURES scenes of 96 × 96, of as many classes, with drawings that training never saw.
+
+    Returns x, uint8 (n, 96, 96, 3), and names, text (n,), of the classes.
+    """
+    rng = np.random.default_rng(seed)
+    _, validation = split_glyphs()
+    names = rng.choice(sorted(validation), PICTURES, replace=False)
+    return {"x": np.stack([scene(str(name), validation, rng, 96) for name in names]), "names": names}
 
 
 def warp(drawing: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -161,6 +173,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if not options.measure:
+        write_npz(DATA / "pictures.npz", pictures())
         train(ROUNDS, FROZEN)
     measure()
 

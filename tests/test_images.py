@@ -5,10 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
+from course import FakeRun
 from PIL import Image
 
 from utils.files import DataError
-from utils.images import ENDINGS, ImageFolder, load_image, load_image_folder
+from utils.images import ENDINGS, ImageFolder, load_image, load_image_folder, load_pictures
 
 RED = (200, 40, 60)
 
@@ -235,3 +236,17 @@ def test_no_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     with pytest.raises(DataError, match="no images there"):
         load_image_folder()
+
+
+def test_pictures(tmp_path, monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    pictures, names = load_pictures(FakeRun("sample"), 96)
+    assert pictures.shape == (48, 96, 96, 3) and pictures.dtype == np.uint8 and len(set(names)) == 48
+    assert load_pictures(FakeRun("sample"), 64)[0].shape == (48, 64, 64, 3)
+    pictures, names = load_pictures(FakeRun("full"), 96)
+    assert pictures.shape == (12, 96, 96, 3) and names == ["temple"] * 6 + ["flower"] * 6
+    for name in ("cup", "spoon"):
+        saved(tmp_path / "images" / name, "1.png")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    pictures, names = load_pictures(FakeRun("full"), 96)
+    assert pictures.shape == (14, 96, 96, 3) and names[12:] == ["cup", "spoon"]

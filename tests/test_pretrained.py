@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data import make_pretrained
 from data.make_glyphs import glyphs
-from data.make_sample import CLASSES, read_sheet
+from data.make_sample import CLASSES, DATA, read_sheet
 from utils.files import DataError
 from utils.pretrained import WEIGHTS, class_names, decode, preprocess_input, slim_vgg16, stored_form
 
@@ -148,3 +149,10 @@ def test_file_of_something_else(tmp_path):
     np.savez(path, **arrays | {"block1_conv1/bias": np.full(16, np.nan, "float16")})
     with pytest.raises(DataError, match="no numbers"):
         slim_vgg16(path)
+
+
+def test_a_rerun_draws_the_same_pictures():
+    drawn = make_pretrained.pictures()
+    with np.load(DATA / "pictures.npz") as bundled:
+        assert bundled["names"].tolist() == drawn["names"].tolist()
+        assert np.mean(np.abs(bundled["x"].astype(int) - drawn["x"]) > 2) < 0.001

@@ -1,4 +1,4 @@
-"""A reader's own images: one of them, or a folder of them by class."""
+"""Images to look at, and a reader's own: one of them, or a folder of them by class."""
 
 import sys
 from pathlib import Path
@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_image
 from tqdm import tqdm
 
 from utils.files import DataError, in_course_data
+from utils.run import Run
 from utils.svhn import describe_skipped
 
+SAMPLE = Path(__file__).resolve().parent.parent / "data"
 SMALLEST = 16  # rows and columns that an image must have
 ENDINGS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 LAYOUT = "one folder a class, with its images in it: images/<class>/*.jpg"
@@ -94,6 +97,34 @@ def load_image_folder(folder: str | Path | None = None, side: int = 64) -> Image
     each = ", ".join(f"{name} {count:,}" for name, count in zip(paths, counts, strict=True))
     report = f"{folder.name}: {len(images):,} of {total:,} images in {len(paths)} classes ({each}), skipped {left_out}"
     return ImageFolder(np.stack(images), np.array(labels, "int64"), tuple(paths), report)
+
+
+def load_pictures(run: Run, side: int) -> tuple[np.ndarray, list[str]]:
+    """A few larger images to look at, and what they show: uint8, (n, side, side, 3), and n names.
+
+    In the sample, 48 scenes of things that the slim VGG16 knows, in drawings it has never seen (96 × 96, resized if
+    side is another). At full scale, parts of the two photographs that scikit-learn ships and the first images of
+    each class in COURSE_DATA/images, where there is such a folder.
+
+    Raises DataError.
+    """
+    if run.scale == "sample":
+        with np.load(SAMPLE / "pictures.npz") as file:
+            pictures, names = [Image.fromarray(image) for image in file["x"]], file["names"].tolist()
+    else:
+        photographs = {"temple": load_sample_image("china.jpg"), "flower": load_sample_image("flower.jpg")}
+        corners = [(left, top, left + 320, top + 320) for top in (0, 100) for left in (0, 160, 320)]
+        pictures = [Image.fromarray(photo).crop(box) for photo in photographs.values() for box in corners]
+        names = [name for name in photographs for _ in corners]
+        if in_course_data("images")[0]:
+            own = load_image_folder(side=side)
+            first = [
+                place for label in np.unique(own.labels) for place in np.flatnonzero(own.labels == label)[:6]
+            ]
+            pictures += [Image.fromarray(own.images[place]) for place in first]
+            names += [own.class_names[own.labels[place]] for place in first]
+    resized = [picture.resize((side, side), Image.Resampling.LANCZOS) for picture in pictures]
+    return np.stack([np.asarray(picture) for picture in resized]), names
 
 
 def _paths_by_class(folder: Path) -> dict[str, list[Path]]:
