@@ -1,0 +1,49 @@
+"""The slim VGG16 carries notebook 05's lesson: features learned from other things need few labelled images.
+
+Every split draws its own scenes, with `data/make_sample.py`; no drawing is in both parts.
+"""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from data import make_sample
+from utils.pretrained import preprocess_input, slim_vgg16
+
+SPLITS = (100, 101, 102)  # the bundled scenes have another
+LABELLED = 100
+
+
+def features(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    given = keras.ops.convert_to_numpy(network(preprocess_input(images), training=False))
+    return given.reshape(len(images), -1)
+
+
+@pytest.fixture(scope="module")
+def ahead() -> np.ndarray:
+    """By how much pretrained features beat untrained ones with LABELLED images, one value a split."""
+    keras.utils.set_random_seed(0)
+    pretrained = slim_vgg16(include_top=False)
+    untrained = slim_vgg16(weights=None, include_top=False)
+    differences = []
+    for split in SPLITS:
+        scenes = make_sample.scenes(split)
+        labelled = np.concatenate(
+            [np.flatnonzero(scenes["y_train"] == label)[: LABELLED // 10] for label in range(10)]
+        )
+        accuracy = []
+        for network in (pretrained, untrained):
+            model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
+            model.fit(features(network, scenes["x_train"][labelled]), scenes["y_train"][labelled])
+            accuracy.append(model.score(features(network, scenes["x_test"]), scenes["y_test"]))
+        print(split, np.round(accuracy, 3))
+        differences.append(accuracy[0] - accuracy[1])
+    return np.array(differences)
+
+
+def test_pretrained_features_are_far_ahead_with_few_labelled_images(ahead):
+    assert ahead.mean() > 0.15
+    assert ahead.mean() > 2 * ahead.std(ddof=1) / np.sqrt(len(ahead))
