@@ -9,12 +9,8 @@ TOLERANCES = {
     "03_cifar10_image_classification": {"": {"TensorFlow": 0.1, "other": 0.15}},
     # 130 validation and 300 test images
     "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
-    # 600 test images after nine epochs, on a slope; the variants stop on a steeper one
-    "08_svhn_object_detection": {
-        "": {"TensorFlow": 0.15, "other": 0.15},
-        "Narrow six outputs": {"TensorFlow": 0.3, "other": 0.3},
-        "Narrow six outputs, ReLUs back": {"TensorFlow": 0.3, "other": 0.3},
-    },
+    # 600 test images, on a slope: nine epochs, or three; JAX moves the three-epoch variants by up to 0.08
+    "08_svhn_object_detection": {"": {"TensorFlow": 0.14, "other": 0.14}},
 }  # notebook -> model ("" for all others) -> by how much
 
 # (better, worse, metric, by at least): what each notebook's text and titles claim.

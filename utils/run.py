@@ -11,6 +11,7 @@ import keras
 import pandas as pd
 
 from utils import results
+from utils.parallel import cores
 
 SCALES = ("sample", "full")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -117,8 +118,8 @@ def _device() -> str:
     """The device on which Keras puts a tensor."""
     if "CPU" not in str(keras.ops.zeros(1).device).upper():
         return _installed_gpu() or "GPU"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"CPU, {cores} core" + ("s" if cores != 1 else "")
+    number = cores()
+    return f"CPU, {number} core" + ("s" if number != 1 else "")
 
 
 def _installed_gpu() -> str:
