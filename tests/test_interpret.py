@@ -345,7 +345,7 @@ def test_network_within_a_network():
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(conv_filter_viz, "network", lambda name: small_network())
+    monkeypatch.setattr(pretrained, "slim_vgg16", lambda include_top: small_network())
 
 
 def test_command_writes_the_sheet(small, tmp_path, capsys):
@@ -383,16 +383,6 @@ def test_command_says_what_is_wrong(small, tmp_path, capsys, options, message):
     assert stop.value.code in (1, 2)
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-
-
-def test_command_knows_its_networks(tmp_path, capsys, monkeypatch):
-    with pytest.raises(SystemExit):
-        conv_filter_viz.main(f"--layer conv1 --output {tmp_path}/a.png --network alexnet".split())
-    assert "alexnet" in capsys.readouterr().err
-    monkeypatch.setattr(pretrained, "slim_vgg16", lambda include_top: ("slim", include_top))
-    assert conv_filter_viz.network("slim") == ("slim", False)
-    monkeypatch.setattr(pretrained, "network", lambda name: f"the network {name}", raising=False)
-    assert conv_filter_viz.network("vgg16") == "the network vgg16"
 
 
 def test_command_without_weights(tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""A sheet of the pictures that excite the filters of a layer most, as the chapter's conv_filter_viz draws it.
+"""A sheet of the pictures that excite the filters of a layer most, as the chapter's conv_filter_viz draws it; for the slim VGG16.
 
 python -m utils.conv_filter_viz --layer block5_conv1 --output filters.png
 """
@@ -19,18 +19,6 @@ from utils.files import DataError
 from utils.interpret import visualise_filters
 
 MARGIN = 5  # pixels between the pictures
-
-
-def network(name: str) -> keras.Model:
-    """A pretrained network without its top, for images from -1 to 1: "slim", or what `pretrained.network` knows.
-
-    Raises ValueError for any other name, DataError where the weights are missing or damaged.
-    """
-    if name == "slim":
-        return pretrained.slim_vgg16(include_top=False)
-    if hasattr(pretrained, "network"):
-        return pretrained.network(name)
-    raise ValueError(f"no network {name!r}: there is slim.")
 
 
 def sheet(pictures: np.ndarray) -> np.ndarray:
@@ -84,7 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, help="the PNG to write; it is replaced if it exists"
     )
-    parser.add_argument("--network", default="slim", help="slim (the default) ships with the course")
     parser.add_argument(
         "--filters", type=positive, default=200, help="the first so many (default %(default)s)"
     )
@@ -103,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.output.is_dir():
         parser.error(f"--output {options.output} is a folder.")
     try:
-        model = network(options.network)
+        model = pretrained.slim_vgg16(include_top=False)
         scores = draw(
             model, options.layer, options.output, options.filters, options.best, options.side, options.steps
         )
