@@ -4,8 +4,6 @@ Every loader takes the notebook's `Run`, notes name and hash of what it loaded t
 says what it gave, and raises `DataError` where it cannot: it never falls back from real to sample data.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from utils.cifar10 import CIFAR10, read_batches
-from utils.files import DataError, Published, find, given_name, in_course_data, not_found, sha256_of
+from utils.files import DataError, Published, find, given_name, in_course_data, not_found, read_npz, sha256_of
 from utils.images import SMALLEST, open_image
 from utils.returns import complete_returns, describe, lagged, month_end_closes
 from utils.run import Run
@@ -204,23 +202,11 @@ def _simulated_probability(path: Path, index: pd.MultiIndex) -> pd.Series:
 def _read_npz(path: Path, name: str, shape: tuple[int, ...]) -> tuple[Split, Split]:
     """Read and check an archive in the layout of Keras's mnist.npz, of images of this shape in ten classes."""
     keys = ("x_train", "y_train", "x_test", "y_test")
-    if not path.exists():
+    arrays = read_npz(path)
+    if missing := [key for key in keys if key not in arrays]:
         raise DataError(
-            f"{path} is missing: restore it (git checkout), or draw it with python -m data.make_sample."
+            f"{path} lacks {', '.join(missing)}: this is not {name}, packed as Keras packs MNIST."
         )
-    try:
-        if not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("cut short, or no zip file at all")
-        with np.load(path, allow_pickle=False) as archive:
-            if missing := [key for key in keys if key not in archive]:
-                raise DataError(
-                    f"{path} lacks {', '.join(missing)}: this is not {name}, packed as Keras packs MNIST."
-                )
-            arrays = {key: archive[key] for key in keys}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} cannot be read as an .npz archive ({error}). It is damaged or something else: replace it."
-        ) from error
     for split in ("train", "test"):
         images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
         expected = {f"x_{split}": (len(images), *shape), f"y_{split}": (len(images),)} if images.ndim else {}

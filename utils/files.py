@@ -7,11 +7,13 @@ import lzma
 import os
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 
@@ -146,6 +148,23 @@ def unpack(archive: Path, target: Path, member: str) -> None:
         raise DataError(f"{archive} is damaged or no tar archive ({error}): load it anew.") from error
     except OSError as error:
         raise DataError(f"{archive} cannot be unpacked to {target} ({error}).") from error
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz archive, without pickled objects. Raises DataError where it is missing or damaged."""
+    if not path.exists():
+        raise DataError(
+            f"{path} is missing: restore it (git checkout), or make it again (see data/README.md)."
+        )
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("cut short, or no zip file at all")
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read as an .npz archive ({error}). It is damaged or something else: replace it."
+        ) from error
 
 
 def sha256_of(path: Path) -> str:

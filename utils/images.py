@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 from tqdm import tqdm
 
-from utils.files import DataError, in_course_data
+from utils.files import DataError, in_course_data, read_npz
 from utils.run import Run
 from utils.svhn import describe_skipped
 
@@ -109,8 +109,8 @@ def load_pictures(run: Run, side: int) -> tuple[np.ndarray, list[str]]:
     Raises DataError.
     """
     if run.scale == "sample":
-        with np.load(SAMPLE / "pictures.npz") as file:
-            pictures, names = [Image.fromarray(image) for image in file["x"]], file["names"].tolist()
+        arrays = read_npz(SAMPLE / "pictures.npz")
+        pictures, names = [Image.fromarray(image) for image in arrays["x"]], arrays["names"].tolist()
     else:
         photographs = {"temple": load_sample_image("china.jpg"), "flower": load_sample_image("flower.jpg")}
         corners = [(left, top, left + 320, top + 320) for top in (0, 100) for left in (0, 160, 320)]

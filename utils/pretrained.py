@@ -4,8 +4,6 @@
 `data/README.md` says how well it does.
 """
 
-import zipfile
-import zlib
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from utils.files import DataError
+from utils.files import DataError, read_npz
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "slim_vgg16.npz"
 # Convolutions and filters of each block; VGG16 has four times as many filters.
@@ -122,19 +120,7 @@ def _set_weights(model: keras.Model, stored: dict[str, np.ndarray], path: str | 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a file of weights; DataError where it is missing, damaged or something else."""
-    if not path.exists():
-        raise DataError(
-            f"{path} is missing: restore it (git checkout), or train it with data/make_pretrained.py."
-        )
-    try:
-        if not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("cut short, or no zip file at all")
-        with np.load(path, allow_pickle=False) as archive:
-            stored = dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} cannot be read as an .npz archive ({error}). It is damaged or something else: restore it (git checkout)."
-        ) from error
+    stored = read_npz(path)
     if stored.get("classes", np.empty(0)).dtype.kind != "U":
         raise DataError(
             f"{path} has no names of classes: this is no file of slim_vgg16's weights. Restore it (git checkout)."
