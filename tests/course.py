@@ -48,10 +48,11 @@ def definitions(path: Path, names: set[str], namespace: dict) -> dict:
 
 
 class FakeRun:
-    """The two things that a loader asks of a Run."""
+    """The three things that a loader asks of a Run."""
 
-    def __init__(self, scale):
+    def __init__(self, scale, seed=42):
         self.scale = scale
+        self.seed = seed
         self.facts = {}
 
     def note_data(self, **facts):

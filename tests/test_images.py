@@ -9,7 +9,14 @@ from course import FakeRun
 from PIL import Image
 
 from utils.files import DataError
-from utils.images import ENDINGS, ImageFolder, load_image, load_image_folder, load_pictures
+from utils.images import (
+    ENDINGS,
+    ImageFolder,
+    load_image,
+    load_image_folder,
+    load_own_images,
+    load_pictures,
+)
 
 RED = (200, 40, 60)
 
@@ -236,6 +243,51 @@ def test_no_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     with pytest.raises(DataError, match="no images there"):
         load_image_folder()
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """COURSE_DATA with 20 cats and 60 dogs, each of another brightness."""
+    for name, count in {"cats": 20, "dogs": 60}.items():
+        for i in range(count):
+            saved(tmp_path / "images" / name, f"{i:02}.png", picture((20, 20), (4 * i, 0, 0)))
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    return tmp_path / "images"
+
+
+def test_own_images_are_split_by_class_and_take_turns(own, capsys):
+    (own / "cats" / "x.png").write_text("no image")
+    run = FakeRun("sample")
+    (X_train, y_train), (X_test, y_test), names = load_own_images(run, side=24)
+    assert names == ("cats", "dogs")
+    assert X_train.shape == (64, 24, 24, 3) and X_test.shape == (16, 24, 24, 3)
+    assert X_train.dtype == y_train.dtype == y_test.dtype == np.uint8
+    assert np.bincount(y_train).tolist() == [16, 48] and np.bincount(y_test).tolist() == [4, 12]
+    for part in np.split(y_train, 8):  # a validation set cut from anywhere has both classes
+        assert np.bincount(part).tolist() == [2, 6]
+
+    def shown(images, labels):
+        return {(int(label), int(image[0, 0, 0])) for image, label in zip(images, labels, strict=True)}
+
+    everything = {(0, 4 * i) for i in range(20)} | {(1, 4 * i) for i in range(60)}
+    assert shown(X_train, y_train) | shown(X_test, y_test) == everything
+    assert not shown(X_train, y_train) & shown(X_test, y_test)
+    assert run.facts["name"] == "own images (2 classes)" and run.facts["n_train"] == 64
+    assert "skipped 1: unreadable (cats/x.png); 64 training and 16 test images" in capsys.readouterr().out
+
+
+def test_own_images_by_seed(own):
+    first, again, other = FakeRun("full", 42), FakeRun("full", 42), FakeRun("full", 43)
+    drawn = [load_own_images(run, side=16)[0][0] for run in (first, again, other)]
+    assert (drawn[0] == drawn[1]).all() and not (drawn[0] == drawn[2]).all()
+    assert first.facts == again.facts
+
+
+def test_too_few_own_images(own):
+    for i in range(9, 20):
+        (own / "cats" / f"{i:02}.png").unlink()
+    with pytest.raises(DataError, match=r"cats 9.*needs at least 10 images.*cats has 9: add some"):
+        load_own_images(FakeRun("sample"), side=16)
 
 
 def test_pictures(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """Bottleneck features: what a network makes of images, computed once and kept under build/features/."""
 
-import hashlib
 import os
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from utils.files import DataError
+from utils.files import DataError, sha256_of_array
 from utils.networks import Network
 
 BUILD = Path(__file__).resolve().parent.parent / "build" / "features"
@@ -77,15 +76,6 @@ def bottleneck_features(
             "then run this again."
         ) from error
     return features
-
-
-def sha256_of_array(*arrays: np.ndarray) -> str:
-    """SHA-256 of shapes, dtypes and values of arrays."""
-    digest = hashlib.sha256()
-    for array in map(np.asarray, arrays):
-        digest.update(f"{array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def _described(network: Network) -> str:

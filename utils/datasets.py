@@ -42,12 +42,14 @@ PRICES = (
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def load_mnist(run: Run) -> tuple[Split, Split]:
+def load_mnist(run: Run, note_as: str = "") -> tuple[Split, Split]:
     """Handwritten digits: MNIST at full scale, scikit-learn's digits in MNIST's format in the sample.
 
     Returns (X_train, y_train), (X_test, y_test) as `keras.datasets.mnist.load_data` does: images uint8,
     (n, 28, 28), from 0 (paper) to 255 (ink); labels uint8, (n,), from 0 to 9. In the sample, training and
     test images are drawings of different originals, and the drawings of one original are neighbours.
+
+    note_as: put before the names of the facts noted in the run, for a notebook that loads two datasets.
 
     Raises DataError.
     """
@@ -56,7 +58,8 @@ def load_mnist(run: Run) -> tuple[Split, Split]:
     else:
         path, name = find(MNIST)
     train, test = _read_npz(path, "MNIST", (28, 28))
-    run.note_data(name=name, sha256=sha256_of(path), n_train=len(train[0]), n_test=len(test[0]))
+    facts = {"name": name, "sha256": sha256_of(path), "n_train": len(train[0]), "n_test": len(test[0])}
+    run.note_data(**{note_as + fact: value for fact, value in facts.items()})
     print(f"{name}: {len(train[0]):,} training and {len(test[0]):,} test images, 28 × 28")
     return train, test
 

@@ -175,6 +175,15 @@ def sha256_of(path: Path) -> str:
     return _digest(path, "sha256")
 
 
+def sha256_of_array(*arrays: np.ndarray) -> str:
+    """SHA-256 of shapes, dtypes and values of arrays."""
+    digest = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        digest.update(f"{array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def given_name(path: Path, published: Published | None = None) -> str:
     """What to call a file of the reader's own: published, as its folder's dataset.json says, or unverified."""
     if published and _is_published(path, published):

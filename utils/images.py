@@ -9,14 +9,18 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 from tqdm import tqdm
 
-from utils.files import DataError, in_course_data, read_npz
+from utils.files import DataError, in_course_data, read_npz, sha256_of_array
 from utils.run import Run
 from utils.svhn import describe_skipped
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data"
 SMALLEST = 16  # rows and columns that an image must have
+FEWEST_OWN = 10  # images of each class to learn from, to validate and to test with
 ENDINGS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 LAYOUT = "one folder a class, with its images in it: images/<class>/*.jpg"
+
+
+Split = tuple[np.ndarray, np.ndarray]
 
 
 class TooSmall(DataError):
@@ -97,6 +101,48 @@ def load_image_folder(folder: str | Path | None = None, side: int = 64) -> Image
     each = ", ".join(f"{name} {count:,}" for name, count in zip(paths, counts, strict=True))
     report = f"{folder.name}: {len(images):,} of {total:,} images in {len(paths)} classes ({each}), skipped {left_out}"
     return ImageFolder(np.stack(images), np.array(labels, "int64"), tuple(paths), report)
+
+
+def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]:
+    """The reader's own images, from COURSE_DATA/images/<class>/, in the form of `load_cifar10`.
+
+    side: of the images returned. Returns (X_train, y_train), (X_test, y_test) and the names of the classes: images
+    uint8, (n, side, side, 3); labels uint8, (n,), places among the names. Of each class a fifth is kept for testing,
+    chosen by the run's seed, and the classes are spread evenly over the training images, so that every part of
+    these holds about the same shares. Pictures of one and the same thing may come to stand on both sides.
+
+    Raises DataError as `load_image_folder` does, and where a class has fewer than ten images or there are more than
+    256 classes.
+    """
+    found = load_image_folder(side=side)
+    counts = np.bincount(found.labels)
+    if counts.min() < FEWEST_OWN or len(counts) > 256:
+        few = found.class_names[counts.argmin()]
+        raise DataError(
+            f"{found.report}. Each of 2 to 256 classes needs at least {FEWEST_OWN} images that can be used, to learn, "
+            f"to validate and to test; {few} has {counts.min()}: add some, or remove the class's folder."
+        )
+    order = np.random.default_rng(run.seed).permutation(len(found.labels))
+    labels = found.labels[order]
+    # each image's place within its class, from 0 to 1: every stretch of this has an equal share of every class
+    place = np.empty(len(labels))
+    for label, count in enumerate(counts):
+        place[labels == label] = (np.arange(count) + 0.5) / count
+    order, place = order[np.argsort(place, kind="stable")], np.sort(place)
+    parts = [
+        (found.images[chosen], found.labels[chosen].astype("uint8"))
+        for chosen in (order[place >= 0.2], order[place < 0.2])
+    ]
+    run.note_data(
+        name=f"own images ({len(counts)} classes)",
+        sha256=sha256_of_array(found.images, found.labels),
+        n_train=len(parts[0][0]),
+        n_test=len(parts[1][0]),
+    )
+    print(
+        f"{found.report}; {len(parts[0][0]):,} training and {len(parts[1][0]):,} test images, {side} × {side}"
+    )
+    return *parts, found.class_names
 
 
 def load_pictures(run: Run, side: int) -> tuple[np.ndarray, list[str]]:
