@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from PIL import Image
+from weights import write_weights
 
-from utils import conv_filter_viz, interpret, pretrained
+from utils import architectures, conv_filter_viz, interpret, pretrained
+from utils.architectures import ARCHITECTURES
+from utils.networks import Network
 
 SIDE, SQUARE = 32, np.s_[5:11, 5:11]
 RED, GREEN, BLUE = range(3)
@@ -285,6 +288,17 @@ def test_filter_picture_of_a_known_filter():
     assert red > blue + 20 > green + 40
 
 
+def test_filter_pictures_do_not_depend_on_where_the_range_of_a_channel_begins():
+    model = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(2, 3, name="only")])
+    model.set_weights([noise(3, 3, 3, 2), np.full(2, 1000.0)])
+    low = np.float32([-104, -117, -124])
+    pictures = [
+        interpret.visualise_filters(model, "only", side=16, steps=5, value_range=value_range)[0].astype(int)
+        for value_range in [(0, 255), (low, low + 255)]
+    ]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
 # Errors
 
 
@@ -345,7 +359,7 @@ def test_network_within_a_network():
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(pretrained, "slim_vgg16", lambda include_top: small_network())
+    monkeypatch.setattr(pretrained, "slim_vgg16", lambda **options: small_network())
 
 
 def test_command_writes_the_sheet(small, tmp_path, capsys):
@@ -357,11 +371,13 @@ def test_command_writes_the_sheet(small, tmp_path, capsys):
         assert not np.asarray(image)[25:, 25:].any()  # three of four places are taken
     assert [path.name for path in tmp_path.iterdir()] == ["filters.png"]
     captured = capsys.readouterr()
-    assert "3 filters of second" in captured.out and "5/5" in captured.err
+    assert captured.out.startswith(f"{output}: 3 filters of second") and captured.out.count("\n") == 1
+    assert "slim VGG16" in captured.err and "5/5" in captured.err
 
 
 def test_command_draws_the_strongest_of_the_first_filters(small, tmp_path):
-    scores = conv_filter_viz.draw(small_network(), "second", tmp_path / "a.png", 4, 2, 16, 3)
+    network = Network(small_network(), pretrained.preprocess_input, 64, None, "random")
+    scores = conv_filter_viz.draw(network, "second", tmp_path / "a.png", 4, 2, 16, 3)
     _, all_scores = interpret.visualise_filters(small_network(), "second", range(4), side=16, steps=3)
     np.testing.assert_allclose(scores, np.sort(all_scores)[:-3:-1], rtol=1e-3)
 
@@ -375,6 +391,8 @@ def test_command_draws_the_strongest_of_the_first_filters(small, tmp_path):
         ("--layer second --output {}/a.png --steps 0", "positive"),
         ("--layer second --output {}/a.png --side 8 --steps 1", "16 pixels"),
         ("--output {}/a.png", "--layer"),
+        ("--layer second --output {}/a.png --network ResNet50", "ResNet50 does not come with the sample"),
+        ("--layer second --output {}/a.png --network vgg", "Known: VGG16, VGG19"),
     ],
 )
 def test_command_says_what_is_wrong(small, tmp_path, capsys, options, message):
@@ -390,3 +408,59 @@ def test_command_without_weights(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         conv_filter_viz.main(f"--layer conv1 --output {tmp_path}/a.png".split())
     assert "none.npz is missing" in capsys.readouterr().err
+
+
+@pytest.fixture
+def full(tmp_path, monkeypatch):
+    """The full scale with an empty COURSE_DATA and Keras cache, no server behind Keras's address."""
+    path = tmp_path / "data"
+    path.mkdir()
+    monkeypatch.setenv("COURSE_SCALE", "full")
+    monkeypatch.setenv("COURSE_DATA", str(path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(architectures, "KERAS", "http://127.0.0.1:9/")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "colour", "reached"),
+    [("VGG16", "block1_conv1", BLUE, 255 - 103.939), ("MobileNetV2", "Conv1", RED, 1)],
+)
+def test_command_at_full_scale_knows_range_and_colours(full, tmp_path, capsys, name, layer, colour, reached):
+    model = getattr(keras.applications, name)(weights=None, include_top=False)
+    first = model.get_layer(layer)
+    kernel = np.zeros(first.kernel.shape)
+    kernel[1, 1, 0] = 1  # every filter likes the first channel
+    first.set_weights([kernel, *first.get_weights()[1:]])
+    write_weights(model, full / ARCHITECTURES[name].weights(name, False).filename)
+
+    chosen = "" if name == "VGG16" else f"--network {name}"
+    conv_filter_viz.main(
+        f"--layer {layer} --output {tmp_path}/a.png {chosen} --filters 2 --best 1 --side 32".split()
+    )
+    captured = capsys.readouterr()
+    assert f"mean activations {reached:.3g} to {reached:.3g}\n" in captured.out
+    assert captured.err.startswith("full scale") and f"{name}: " in captured.err
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.asarray(image).mean(axis=(0, 1)).argmax() == colour
+    assert not (tmp_path / "keras").exists()
+
+    with pytest.raises(SystemExit) as stop:
+        conv_filter_viz.main(f"--layer {layer} --output {tmp_path}/b.png {chosen} --side 31".split())
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.endswith(f"\n{name} takes pictures of 32 pixels or more: --side 32.\n")
+
+
+@pytest.mark.parametrize("scale", ["full", "half"])
+def test_command_at_full_scale_says_in_a_line_what_is_missing(full, tmp_path, capsys, monkeypatch, scale):
+    monkeypatch.setenv("COURSE_SCALE", scale)
+    with pytest.raises(SystemExit) as stop:
+        conv_filter_viz.main(f"--layer block5_conv1 --output {tmp_path}/a.png".split())
+    assert stop.value.code == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    if scale == "full":
+        assert message.startswith("VGG16, pretrained on ImageNet, without its top (vgg16_weights")
+        assert "was not found. Looked in" in message and "set COURSE_DATA" in message
+    else:
+        assert message.startswith("COURSE_SCALE='half' is not a scale")
+    assert not (tmp_path / "a.png").exists()

@@ -16,28 +16,15 @@ import keras
 import numpy as np
 import pytest
 from course import FakeRun
+from weights import write_weights
 
-from utils import architectures, networks
+from utils import architectures, networks, pretrained
 from utils.architectures import ARCHITECTURES, CLASS_NAMES
 from utils.files import DataError, sha256_of
 from utils.networks import Network, architecture_facts, decode_imagenet, load_network
 
 NAME = "MobileNetV2"  # the smallest
 BASE, WHOLE = (ARCHITECTURES[NAME].weights(NAME, top).filename for top in (False, True))
-
-
-def write_weights(model: keras.Model, path: Path) -> Path:
-    """A file in the layout of Keras's own, as Keras 2 wrote it."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            names = []
-            for weight in layer.trainable_weights + layer.non_trainable_weights:
-                names.append(f"{layer.name}/{weight.name}:0".encode())
-                group[names[-1]] = keras.ops.convert_to_numpy(weight)
-            group.attrs["weight_names"] = names or np.empty(0, "S1")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +178,23 @@ def test_preprocessing_is_float32_and_leaves_its_argument_alone(name):
     else:
         expected = whole / 127.5 - 1
     np.testing.assert_allclose(prepared, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [*ARCHITECTURES, "slim"])
+def test_range_and_order_of_the_input_are_those_of_the_preprocessing(name):
+    preprocess = pretrained.preprocess_input if name == "slim" else ARCHITECTURES[name].preprocess
+    network = Network(None, networks._without_side_effect(preprocess), 224, None, "none")
+    black, white = network.value_range
+    if name.startswith(("VGG", "ResNet")):
+        mean = np.array([103.939, 116.779, 123.68])
+        expected, step = (-mean, 255 - mean), -1
+    else:
+        expected, step = (np.full(3, -1), np.full(3, 1)), 1
+    np.testing.assert_allclose((black, white), expected, rtol=1e-6)
+    assert network.rgb_step == step
+    colours = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), "uint8")
+    shares = (network.preprocess(colours) - black) / (white - black)
+    np.testing.assert_allclose(shares[..., :: network.rgb_step] * 255, colours, atol=1e-3)
 
 
 def test_weights_from_course_data(folder, weights, base, capsys):

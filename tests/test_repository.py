@@ -19,7 +19,7 @@ from utils.files import sha256_of
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {"tensorflow": "requirements.txt", "gpu": "requirements-gpu.txt", "jax": "requirements-jax.txt"}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}  # import name -> distribution, where they differ
-OWN = {"data", "utils", "tools", "course", "values"}
+OWN = {"data", "utils", "tools", "course", "values", "weights"}
 
 
 def pins(lock: str) -> dict[str, str]:

@@ -135,8 +135,8 @@ def test_unknown_notebook(course):
 
 
 def test_last_state():
-    assert refresh.last_state("a\n10%\r20%\rdone\nb\n") == "a\ndone\nb\n"
-    assert refresh.last_state("\r50%\r    \r") == ""
+    assert notebooks.last_state("a\n10%\r20%\rdone\nb\n") == "a\ndone\nb\n"
+    assert notebooks.last_state("\r50%\r    \r") == ""
 
 
 def test_normalise_joins_streams_and_drops_what_a_bar_left():
@@ -149,6 +149,14 @@ def test_normalise_joins_streams_and_drops_what_a_bar_left():
     assert notebook.cells[0].outputs == []
     assert notebook.cells[0].metadata == {}
     assert [output.text for output in notebook.cells[1].outputs] == ["a\nb\n"]
+
+
+def test_page_shows_the_last_state_of_a_progress_bar(tmp_path):
+    cell = nbformat.v4.new_code_cell("fit()")
+    cell.outputs = [nbformat.v4.new_output("stream", text=f"\r{i} % done") for i in (10, 20, 30)]
+    notebooks.write_html(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "page.html", "page")
+    page = (tmp_path / "page.html").read_text()
+    assert "30 % done" in page and "10 % done" not in page and "20 % done" not in page
 
 
 def test_readme_without_its_markers():

@@ -98,8 +98,36 @@ def execute(path: Path, echo: bool = False, **env: str) -> NotebookNode:
     return notebook
 
 
+def last_state(text: str) -> str:
+    """What a terminal shows of a text in which progress bars overwrote themselves."""
+    return "".join(
+        line.rstrip("\n").split("\r")[-1] + "\n" * line.endswith("\n") for line in text.splitlines(True)
+    )
+
+
+def tidy_streams(notebook: NotebookNode) -> None:
+    """Join split streams and keep what a terminal would show of them."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        joined = []
+        for output in cell.outputs:
+            if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+                joined[-1].text += output.text
+            else:
+                joined.append(output)
+        for output in joined:
+            if output.output_type == "stream":
+                output.text = last_state(output.text)
+        cell.outputs = [output for output in joined if output.get("text") != ""]
+
+
 def write_html(notebook: NotebookNode, path: Path, title: str) -> None:
-    """Render an executed notebook as one self-contained page that loads nothing from the network."""
+    """Render an executed notebook as one self-contained page that loads nothing from the network.
+
+    Of its progress bars the page keeps the last state, as a terminal does.
+    """
+    tidy_streams(notebook)
     exporter = HTMLExporter(embed_images=True)
     for script in ("jquery_url", "require_js_url", "mathjax_url", "mermaid_js_url"):
         setattr(exporter, script, "")

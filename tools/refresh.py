@@ -14,29 +14,11 @@ NBSTRIPOUT = ["--keep-output", "--keep-count", "--keep-id", "--extra-keys", "met
 SAMPLE_SEED = 42
 
 
-def last_state(text: str) -> str:
-    """What a terminal shows of a text in which progress bars overwrote themselves."""
-    return "".join(
-        line.rstrip("\n").split("\r")[-1] + "\n" * line.endswith("\n") for line in text.splitlines(True)
-    )
-
-
 def normalise(notebook: nbformat.NotebookNode) -> None:
-    """Join split streams, keep what a terminal would show of them, drop the times at which cells ran."""
+    """Keep of the streams what a terminal would show, drop the times at which cells ran."""
+    notebooks.tidy_streams(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        if cell.cell_type != "code":
-            continue
-        joined = []
-        for output in cell.outputs:
-            if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
-                joined[-1].text += output.text
-            else:
-                joined.append(output)
-        for output in joined:
-            if output.output_type == "stream":
-                output.text = last_state(output.text)
-        cell.outputs = [output for output in joined if output.get("text") != ""]
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 

@@ -1,22 +1,27 @@
-"""A sheet of the pictures that excite the filters of a layer most, as the chapter's conv_filter_viz draws it; for the slim VGG16.
+"""A sheet of the pictures that excite the filters of a layer most, as the chapter's conv_filter_viz draws it.
 
 python -m utils.conv_filter_viz --layer block5_conv1 --output filters.png
+
+It draws the slim VGG16; with COURSE_SCALE=full a network of keras.applications with ImageNet weights, by default VGG16.
 """
 
 import argparse
 import math
+import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
-import keras
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from utils import pretrained
+from utils.architectures import ARCHITECTURES
 from utils.files import DataError
 from utils.interpret import visualise_filters
+from utils.networks import Network, load_network
+from utils.run import Run
 
 MARGIN = 5  # pixels between the pictures
 
@@ -41,20 +46,24 @@ def write_png(path: Path, image: np.ndarray) -> None:
 
 
 def draw(
-    model: keras.Model, layer: str, output: Path, filters: int, best: int, side: int, steps: int
+    network: Network, layer: str, output: Path, filters: int, best: int, side: int, steps: int
 ) -> np.ndarray:
     """Write the sheet of the best among the first filters of a layer; their activations, float32, strongest first.
 
-    Filters that never fire are left out. Raises ValueError, for an unknown layer or where no filter fires.
+    side: of a picture, in pixels. Filters that never fire are left out. Raises ValueError, for an unknown layer or
+    where no filter fires.
     """
+    model = network.model
     if layer in [known.name for known in model.layers]:  # otherwise visualise_filters says which there are
         filters = min(filters, model.get_layer(layer).output.shape[-1])
     with tqdm(total=filters, desc=layer, unit="filter", ncols=100) as bar:
-        pictures, scores = visualise_filters(model, layer, range(filters), side, steps, progress=bar.update)
+        pictures, scores = visualise_filters(
+            model, layer, range(filters), side, steps, value_range=network.value_range, progress=bar.update
+        )
     order = [i for i in np.argsort(-scores, kind="stable")[:best] if scores[i] > 0]
     if not order:
         raise ValueError(f"none of the first {filters} filters of {layer} fires.")
-    write_png(output, sheet(pictures[order]))
+    write_png(output, sheet(pictures[order][..., :: network.rgb_step]))
     return scores[order]
 
 
@@ -82,6 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--side", type=positive, default=128, help="of a picture, in pixels (default %(default)s)"
     )
     parser.add_argument("--steps", type=positive, default=20, help="of gradient ascent (default %(default)s)")
+    parser.add_argument(
+        "--network",
+        default="VGG16",
+        help=f"{', '.join(ARCHITECTURES)} (default %(default)s; COURSE_SCALE=full for all others)",
+    )
     options = parser.parse_args(arguments)
     if options.output.suffix.lower() != ".png":
         parser.error(f"--output {options.output}: a name that ends in .png is needed.")
@@ -90,14 +104,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.output.is_dir():
         parser.error(f"--output {options.output} is a folder.")
     try:
-        model = pretrained.slim_vgg16(include_top=False)
+        with redirect_stdout(sys.stderr):  # what is loaded is said beside the progress, not in the result
+            run = Run("conv_filter_viz")
+            network = load_network(run, options.network, include_top=False)
+        if run.scale == "full" and options.side < (least := ARCHITECTURES[options.network].smallest):
+            raise ValueError(f"{options.network} takes pictures of {least} pixels or more: --side {least}.")
         scores = draw(
-            model, options.layer, options.output, options.filters, options.best, options.side, options.steps
+            network, options.layer, options.output, options.filters, options.best, options.side, options.steps
         )
     except OSError as error:
         parser.exit(1, f"{options.output} cannot be written ({error.strerror}).\n")
     except (ValueError, DataError) as error:
-        parser.exit(1, f"{error}\n")
+        line = " ".join(str(error).split())  # what load_network and Keras say has several
+        parser.exit(1, f"{line}\n")
     print(
         f"{options.output}: {len(scores)} filters of {options.layer}, strongest first, "
         f"mean activations {scores[0]:.3g} to {scores[-1]:.3g}"

@@ -131,7 +131,7 @@ def visualise_filters(
     step: float = 0.05,
     blur: float = 0.6,
     batch_size: int = 8,
-    value_range: tuple[float, float] = (-1, 1),
+    value_range: tuple[float, float] | tuple[np.ndarray, np.ndarray] = (-1, 1),
     seed: int = 0,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -142,11 +142,12 @@ def visualise_filters(
     are full of noise, and a filter that the first noise leaves at 0 stays there. A batch climbs for several filters
     at once, with one compiled function for all batches; each filter starts from the same noise in any batch.
 
-    filters: channels of a convolutional layer, all by default. value_range: of the images that the model takes.
-    progress: called after each batch with its number of filters. Returns pictures, uint8 (filters, side, side, 3),
-    all with the same mean and contrast, and the mean activations that they reach, float32 (filters,).
+    filters: channels of a convolutional layer, all by default. value_range: of the images that the model takes, two
+    numbers, or an array (3,) each where its channels differ. progress: called after each batch with its number of
+    filters. Returns pictures, uint8 (filters, side, side, 3), in the order of the model's channels, all with the same
+    mean and contrast, and the mean activations that they reach, float32 (filters,).
     """
-    part, (low, high) = parts.up_to(model, layer), value_range
+    part, (low, high) = parts.up_to(model, layer), np.asarray(value_range, dtype="float32")
     if len(part.output_shape) != 4:
         raise ValueError(f"{layer} has no rows and columns: choose a convolution.")
     filters = parts.checked_units(part, layer, range(part.output_shape[-1]) if filters is None else filters)
@@ -160,20 +161,23 @@ def visualise_filters(
         chosen = filters[start : start + batch_size]
         units = np.resize(chosen, min(batch_size, len(filters))).astype("int32")  # one shape, compiled once
         noise = [np.random.default_rng([seed, unit]).uniform(-1, 1, (side, side, 3)) for unit in units]
-        images = checked_images((low + high) / 2 + (high - low) / 25 * np.stack(noise), 4)
+        images = checked_images((low + high) / 2 + (high - low) * (np.stack(noise) / 25), 4)
         for _ in range(steps):
             gradients = input_gradient(score, images, units, compiled=True)[1]
             size = np.sqrt(np.mean(gradients**2, axis=(1, 2, 3), keepdims=True)) + 1e-12
             images = images + step * (high - low) * gradients / size
             images = np.clip(gaussian_filter(images, (0, blur, blur, 0)), low, high)
         scores.append(input_gradient(score, images, units, compiled=True)[0][: len(chosen)])
-        pictures.append(_picture(images[: len(chosen)]))
+        pictures.append(_picture(images[: len(chosen)] - (low + high) / 2))
         progress(len(chosen))
     return np.concatenate(pictures), np.concatenate(scores)
 
 
 def _picture(images: np.ndarray) -> np.ndarray:
-    """uint8 images with the mean 0.5 and the standard deviation 0.15 of the range, as the chapter shows them."""
+    """uint8 images with the mean 0.5 and the standard deviation 0.15 of the range, as the chapter shows them.
+
+    images: float (n, h, w, 3), equal in all channels where grey.
+    """
     centred = images - images.mean(axis=(1, 2, 3), keepdims=True)
     centred /= centred.std(axis=(1, 2, 3), keepdims=True) + 1e-9
     return (np.clip(0.5 + 0.15 * centred, 0, 1) * 255).round().astype("uint8")

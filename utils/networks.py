@@ -32,6 +32,18 @@ class Network(NamedTuple):
     decode: Decode  # (predictions of one image, top=5) → [(name, probability)], most likely first
     weights: str  # which weights these are
 
+    @property
+    def value_range(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the model's input holds for black and for white, float32 (3,) each, in the order of its channels."""
+        black, white = self.preprocess(np.array([0, 255], "uint8").repeat(3).reshape(2, 1, 1, 3))
+        return black.ravel(), white.ravel()
+
+    @property
+    def rgb_step(self) -> int:
+        """1 where the model's input has red first, -1 where it has blue: inputs[..., ::rgb_step] are red, green, blue."""
+        black, red = self.preprocess(np.array([[0, 0, 0], [255, 0, 0]], "uint8").reshape(2, 1, 1, 3))
+        return 1 if np.argmax(red - black) == 0 else -1
+
 
 def load_network(
     run: Run,
