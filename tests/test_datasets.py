@@ -97,6 +97,14 @@ def test_sample(cache, capsys):
     assert left_in(cache) == []
 
 
+def test_a_second_dataset_leaves_the_facts_of_the_first(cache):
+    run = FakeRun("sample")
+    run.note_data(name="scenes", n_train=1)
+    load_mnist(run, note_as="digits_")
+    assert run.facts["name"] == "scenes" and run.facts["n_train"] == 1
+    assert run.facts["digits_name"] == "sample digits" and len(run.facts["digits_sha256"]) == 64
+
+
 def test_sample_is_never_a_substitute(cache):
     with pytest.raises(DataError):
         load_mnist(FakeRun("full"))

@@ -9,8 +9,11 @@ TOLERANCES = {
     "03_cifar10_image_classification": {"": {"TensorFlow": 0.1, "other": 0.15}},
     # 130 validation and 300 test images
     "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
-    # 130 validation and 300 test images; 25 steps at least
-    "06_transfer_learning": {"": {"TensorFlow": 0.1, "other": 0.14}},
+    # 130 validation and 300 test images; from scratch stops on a steep slope
+    "06_transfer_learning": {
+        "": {"TensorFlow": 0.08, "other": 0.12},
+        "Slim VGG16, from scratch": {"TensorFlow": 0.14, "other": 0.2},
+    },
     # 600 test images, on a slope: nine epochs, or three; JAX moves the three-epoch variants by up to 0.08
     "08_svhn_object_detection": {"": {"TensorFlow": 0.14, "other": 0.14}},
 }  # notebook -> model ("" for all others) -> by how much
