@@ -290,6 +290,12 @@ def test_too_few_own_images(own):
         load_own_images(FakeRun("sample"), side=16)
 
 
+def test_too_many_classes_of_own_images(own, monkeypatch):
+    monkeypatch.setattr("utils.images.MOST_OWN", 1)
+    with pytest.raises(DataError, match="2 classes; there can be 1 at most"):
+        load_own_images(FakeRun("sample"), side=16)
+
+
 def test_pictures(tmp_path, monkeypatch):
     monkeypatch.delenv("COURSE_DATA", raising=False)
     pictures, names = load_pictures(FakeRun("sample"), 96)

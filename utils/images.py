@@ -16,9 +16,9 @@ from utils.svhn import describe_skipped
 SAMPLE = Path(__file__).resolve().parent.parent / "data"
 SMALLEST = 16  # rows and columns that an image must have
 FEWEST_OWN = 10  # images of each class to learn from, to validate and to test with
+MOST_OWN = 256  # classes, since labels are uint8
 ENDINGS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 LAYOUT = "one folder a class, with its images in it: images/<class>/*.jpg"
-
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -116,12 +116,14 @@ def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]
     """
     found = load_image_folder(side=side)
     counts = np.bincount(found.labels)
-    if counts.min() < FEWEST_OWN or len(counts) > 256:
+    if counts.min() < FEWEST_OWN:
         few = found.class_names[counts.argmin()]
         raise DataError(
-            f"{found.report}. Each of 2 to 256 classes needs at least {FEWEST_OWN} images that can be used, to learn, "
-            f"to validate and to test; {few} has {counts.min()}: add some, or remove the class's folder."
+            f"{found.report}. Each class needs at least {FEWEST_OWN} images that can be used, to learn, to validate "
+            f"and to test; {few} has {counts.min()}: add some, or remove the class's folder."
         )
+    if len(counts) > MOST_OWN:
+        raise DataError(f"{len(counts)} classes; there can be {MOST_OWN} at most: remove some folders.")
     order = np.random.default_rng(run.seed).permutation(len(found.labels))
     labels = found.labels[order]
     # each image's place within its class, from 0 to 1: every stretch of this has an equal share of every class
