@@ -45,16 +45,12 @@ def write_archive(path: Path, folder: Path, prefix: str = "") -> Path:
 
 
 @pytest.fixture
-def course_data(tmp_path, monkeypatch):
-    """A COURSE_DATA folder; an empty Keras cache, and no server behind the publisher's address."""
-    path = tmp_path / "data"
-    path.mkdir()
-    monkeypatch.setenv("COURSE_DATA", str(path))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+def course_data(course_data, monkeypatch):
+    """The same, and no server behind the publisher's address."""
     monkeypatch.setattr(
         datasets, "CIFAR10", replace(CIFAR10, url="http://127.0.0.1:9/cifar-10-python.tar.gz")
     )
-    return path
+    return course_data
 
 
 def test_sample(capsys):

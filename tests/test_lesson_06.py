@@ -14,6 +14,7 @@ from keras import layers, ops
 from tqdm import tqdm
 
 from data import make_sample
+from utils import parts
 from utils.networks import load_network
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
@@ -26,7 +27,16 @@ def notebook():
     keras.utils.set_random_seed(0)
     run = FakeRun("sample")
     base = load_network(run, "VGG16", include_top=False, input_shape=(32, 32, 3))
-    around = {"keras": keras, "layers": layers, "ops": ops, "np": np, "sys": sys, "tqdm": tqdm, "run": run}
+    around = {
+        "keras": keras,
+        "layers": layers,
+        "ops": ops,
+        "np": np,
+        "sys": sys,
+        "tqdm": tqdm,
+        "run": run,
+        "parts": parts,
+    }
     around |= {"base": base, "names": range(10), "BATCH": 32, "TUNING_RATE": 5e-3}
     functions = {"new_head", "outputs", "accuracy", "learn", "set_normalisation", "model_above"}
     return definitions(ROOT / "06_transfer_learning.ipynb", functions, around)

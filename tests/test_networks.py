@@ -42,17 +42,13 @@ def weights(base, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(course_data, monkeypatch):
     """An empty COURSE_DATA and Keras cache, no server behind Keras's address."""
-    path = tmp_path / "data"
-    path.mkdir()
-    monkeypatch.setenv("COURSE_DATA", str(path))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr(architectures, "KERAS", "http://127.0.0.1:9/")
     no_names = CLASS_NAMES.__class__(**vars(CLASS_NAMES) | {"url": "http://127.0.0.1:9/names.json"})
     monkeypatch.setattr(networks, "CLASS_NAMES", no_names)
     networks._imagenet_names.cache_clear()
-    yield path
+    yield course_data
     networks._imagenet_names.cache_clear()
 
 

@@ -76,16 +76,12 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture
-def course_data(tmp_path, monkeypatch) -> Path:
-    """A COURSE_DATA folder, an empty cache, a build folder of its own, and no server behind the publisher's address."""
-    path = tmp_path / "data"
-    path.mkdir()
-    monkeypatch.setenv("COURSE_DATA", str(path))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+def course_data(course_data, tmp_path, monkeypatch) -> Path:
+    """The same, a build folder of its own, and no server behind the publisher's address."""
     monkeypatch.setattr(svhn, "BUILD", tmp_path / "build")
     nowhere = {split: replace(entry, url="http://127.0.0.1:9/x.tar.gz") for split, entry in svhn.SVHN.items()}
     monkeypatch.setattr(svhn, "SVHN", nowhere)
-    return path
+    return course_data
 
 
 def chapters_way(path: Path) -> list[tuple[str, np.ndarray]]:
