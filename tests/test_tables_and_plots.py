@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from utils.plotting import confusion_heatmap, learning_curves, show_images, show_numbers
-from utils.tables import layer_table
+from utils.tables import layer_table, multiply_adds
 
 matplotlib.use("Agg")
 
@@ -35,6 +35,14 @@ def test_layer_table():
     assert list(table["type"]) == ["Conv2D", "Flatten", "Dense", ""]
     assert list(table["output shape"]) == ["6 × 6 × 3", "108", "2", ""]
     assert list(table["parameters"]) == ["30", "0", "218", "248"]
+
+
+def test_multiply_adds():
+    by_hand = 6 * 6 * (3 * 3 * 1 * 3) + 108 * 2
+    assert multiply_adds(model()) == by_hand
+    inputs = keras.Input((8, 8, 1))
+    nested = keras.Model(inputs, keras.layers.Dense(5)(model()(inputs)))
+    assert multiply_adds(nested) == by_hand + 2 * 5
 
 
 def test_layer_table_does_not_change_with_training():

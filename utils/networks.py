@@ -1,7 +1,6 @@
 """Pretrained networks, ready for images from 0 to 255: the course's slim VGG16, or Keras's with ImageNet weights."""
 
 import json
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,6 +17,7 @@ from utils import pretrained
 from utils.architectures import ARCHITECTURES, CLASS_NAMES
 from utils.files import DataError, find, sha256_of
 from utils.run import Run
+from utils.tables import multiply_adds
 
 SLIM_SIDE, SLIM_SMALLEST = 64, 32  # pixels; the slim VGG16 was trained on 32 × 32 to 128 × 128
 Decode = Callable[..., list[tuple[str, float]]]
@@ -132,8 +132,7 @@ def _facts(name: str) -> dict[str, int | float]:
         "parameters without top": model.count_params() - top,
         "input side": ARCHITECTURES[name].side,
         "depth": max(depth.values()),
-        # every value of a kernel is used once at each place of the output
-        "giga-multiply-adds": sum(math.prod(k.kernel.shape) * math.prod(k.output.shape[1:-1]) for k in kernels) / 1e9,
+        "giga-multiply-adds": multiply_adds(model) / 1e9,
         "ImageNet top-1": ARCHITECTURES[name].accuracy,
     }  # fmt: skip
 
