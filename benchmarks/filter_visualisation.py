@@ -11,7 +11,7 @@ import keras
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.interpret import visualise_filters
-from utils.pretrained import slim_vgg16
+from utils.slim_vgg16 import slim_vgg16
 
 LAYER, FILTERS, SIDE, STEPS, BATCHES, REPEATS = "block5_conv1", 16, 128, 20, (4, 8, 16), 2
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from utils.returns import complete_returns, lagged, month_end_closes
+from utils.prices import complete_returns, lagged, month_end_closes
 
 PERIODS, STOCKS, LAGS = 460, 3_118, 52
 

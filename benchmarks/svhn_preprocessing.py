@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 import h5py
+import joblib
 import numpy as np
 from PIL import Image
 
-from data.digit_struct import Box, write_digit_struct
+from sample.digit_struct_writer import Box, write_digit_struct
 from utils.digit_struct import FIELDS, read_boxes
-from utils.parallel import cores
 from utils.svhn import GREY, read_split, write_split
 
 
@@ -119,7 +119,9 @@ def main() -> None:
         folder = Path(temporary)
         draw_folder(folder, boxes, rng)
         mat = folder / "digitStruct.mat"
-        print(f"{len(boxes):,} images, digitStruct.mat of {mat.stat().st_size / 1e6:.0f} MB, {cores()} cores")
+        print(
+            f"{len(boxes):,} images, digitStruct.mat of {mat.stat().st_size / 1e6:.0f} MB, {joblib.cpu_count()} cores"
+        )
 
         slow, expected = timed(chapters_annotations, mat)
         fast, got = timed(read_boxes, mat)

@@ -8,8 +8,8 @@ from course import FakeRun
 
 from utils import bottleneck
 from utils.bottleneck import bottleneck_features
-from utils.files import DataError
 from utils.networks import Network, load_network
+from utils.storage import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (11, 8, 6, 3), "uint8")
 
@@ -42,7 +42,7 @@ def network() -> Network:
 @pytest.fixture(autouse=True)
 def build(tmp_path, monkeypatch):
     path = tmp_path / "build" / "features"
-    monkeypatch.setattr(bottleneck, "BUILD", path)
+    monkeypatch.setattr(bottleneck, "BUILD", tmp_path / "build")
     return path
 
 

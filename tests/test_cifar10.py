@@ -15,7 +15,7 @@ from course import FakeRun
 from utils import datasets
 from utils.cifar10 import CIFAR10, TEST_BATCH, TRAINING_BATCHES, read_batches
 from utils.datasets import CIFAR10_CLASSES, load_cifar10
-from utils.files import DataError, sha256_of
+from utils.storage import DataError, sha256_of
 
 BATCHES = (*TRAINING_BATCHES, TEST_BATCH)
 

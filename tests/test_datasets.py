@@ -7,15 +7,16 @@ import shutil
 import threading
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from course import FakeRun
 from PIL import Image
 
-from utils import datasets, files
+from utils import datasets
 from utils.datasets import load_mnist, load_photo
-from utils.files import DataError, sha256_of
+from utils.storage import DataError, sha256_of
 
 
 def arrays(n_train=40, n_test=10) -> dict[str, np.ndarray]:
@@ -289,7 +290,7 @@ def test_unreadable_folder(folder, monkeypatch):
         def refuse(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(files.Path, "iterdir", refuse)
+        monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
         load_mnist(FakeRun("full"))
     folder.chmod(0o755)

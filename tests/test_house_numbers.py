@@ -12,10 +12,9 @@ import pytest
 from h5py import h5d, h5r, h5s
 from PIL import Image
 
-from data import house_numbers as hn
-from data.digit_struct import Box, matlab_names, write_digit_struct
-from data.make_sample import HOUSE_NUMBERS, HOUSE_NUMBERS_SEED
-from utils.datasets import SAMPLE
+from sample import house_numbers as hn
+from sample.digit_struct_writer import Box, matlab_names, write_digit_struct
+from utils.storage import SAMPLE
 
 FEW = 40  # images drawn again
 
@@ -48,7 +47,7 @@ def read_boxes(path: Path) -> tuple[list[str], list[list[Box]]]:
 def bundled(tmp_path_factory) -> dict[str, tuple[dict[str, bytes], list[list[Box]]]]:
     """Split -> files of its archive by name, and boxes."""
     found = {}
-    for split, n in HOUSE_NUMBERS.items():
+    for split, n in hn.BUNDLED.items():
         with tarfile.open(SAMPLE / "svhn" / f"{split}.tar.gz") as archive:
             files = {member.name: archive.extractfile(member).read() for member in archive}
         path = tmp_path_factory.mktemp(split) / "digitStruct.mat"
@@ -60,11 +59,11 @@ def bundled(tmp_path_factory) -> dict[str, tuple[dict[str, bytes], list[list[Box
     return found
 
 
-@pytest.mark.parametrize("split", HOUSE_NUMBERS)
+@pytest.mark.parametrize("split", hn.BUNDLED)
 def test_a_rerun_draws_the_same_images(bundled, split):
     """On another processor, or with another Pillow, a pixel may get the neighbouring colour of the palette."""
     files, boxes = bundled[split]
-    for i, (image, drawn) in enumerate(hn.house_numbers(split, FEW, HOUSE_NUMBERS_SEED)):
+    for i, (image, drawn) in enumerate(hn.house_numbers(split, FEW, hn.BUNDLED_SEED)):
         assert drawn == boxes[i]
         stored = np.asarray(Image.open(io.BytesIO(files[f"{split}/{i + 1}.png"])).convert("RGB"), dtype=float)
         again = np.asarray(hn.with_palette(image).convert("RGB"))
@@ -97,13 +96,13 @@ def test_lengths_and_labels_mix(bundled):
 
 def test_no_font_is_in_two_parts():
     index = json.loads((SAMPLE / "numerals.json").read_text(encoding="utf-8"))
-    families = {part: {entry["font"] for entry in index if entry["part"] == part} for part in hn.SPLITS}
+    families = {part: {entry["font"] for entry in index if entry["part"] == part} for part in hn.BUNDLED}
     assert len(families["train"]) + len(families["test"]) == len(index)
     assert not families["train"] & families["test"]
     assert not {family.split()[0] for family in families["train"]} & {f.split()[0] for f in families["test"]}
     assert {entry["licence"] for entry in index} == {"OFL-1.1", "Apache-2.0"}
     assert Image.open(SAMPLE / "numerals.png").size == (10 * hn.SIDE, len(index) * hn.SIDE)
-    glyphs = {part: {g.tobytes() for font in hn.fonts(part) for g in font.glyphs} for part in hn.SPLITS}
+    glyphs = {part: {g.tobytes() for font in hn.fonts(part) for g in font.glyphs} for part in hn.BUNDLED}
     assert not glyphs["train"] & glyphs["test"]
 
 

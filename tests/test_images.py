@@ -8,7 +8,6 @@ import pytest
 from course import FakeRun
 from PIL import Image
 
-from utils.files import DataError
 from utils.images import (
     ENDINGS,
     ImageFolder,
@@ -17,6 +16,7 @@ from utils.images import (
     load_own_images,
     load_pictures,
 )
+from utils.storage import DataError
 
 RED = (200, 40, 60)
 

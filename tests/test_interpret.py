@@ -7,9 +7,8 @@ from keras import layers, ops
 from PIL import Image
 from weights import write_weights
 
-from utils import architectures, conv_filter_viz, interpret, pretrained
-from utils.architectures import ARCHITECTURES
-from utils.networks import Network
+from utils import conv_filter_viz, interpret, networks, slim_vgg16
+from utils.networks import ARCHITECTURES, Network
 
 SIDE, SQUARE = 32, np.s_[5:11, 5:11]
 RED, GREEN, BLUE = range(3)
@@ -359,7 +358,7 @@ def test_network_within_a_network():
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(pretrained, "slim_vgg16", lambda **options: small_network())
+    monkeypatch.setattr(slim_vgg16, "slim_vgg16", lambda **options: small_network())
 
 
 def test_command_writes_the_sheet(small, tmp_path, capsys):
@@ -376,7 +375,7 @@ def test_command_writes_the_sheet(small, tmp_path, capsys):
 
 
 def test_command_draws_the_strongest_of_the_first_filters(small, tmp_path):
-    network = Network(small_network(), pretrained.preprocess_input, 64, None, "random")
+    network = Network(small_network(), slim_vgg16.preprocess_input, 64, None, "random")
     scores = conv_filter_viz.draw(network, "second", tmp_path / "a.png", 4, 2, 16, 3)
     _, all_scores = interpret.visualise_filters(small_network(), "second", range(4), side=16, steps=3)
     np.testing.assert_allclose(scores, np.sort(all_scores)[:-3:-1], rtol=1e-3)
@@ -404,7 +403,7 @@ def test_command_says_what_is_wrong(small, tmp_path, capsys, options, message):
 
 
 def test_command_without_weights(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path / "none.npz")
+    monkeypatch.setattr(slim_vgg16, "WEIGHTS", tmp_path / "none.npz")
     with pytest.raises(SystemExit):
         conv_filter_viz.main(f"--layer conv1 --output {tmp_path}/a.png".split())
     assert "none.npz is missing" in capsys.readouterr().err
@@ -418,7 +417,7 @@ def full(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_SCALE", "full")
     monkeypatch.setenv("COURSE_DATA", str(path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(architectures, "KERAS", "http://127.0.0.1:9/")
+    monkeypatch.setattr(networks, "KERAS", "http://127.0.0.1:9/")
     return path
 
 

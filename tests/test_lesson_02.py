@@ -9,7 +9,7 @@ import pytest
 from course import NOTEBOOKS, definitions
 from keras import layers
 
-from utils.datasets import SAMPLE
+from utils.storage import SAMPLE
 
 SPLITS = 3
 VERSIONS = 2  # drawings of each original, neighbours in the sample

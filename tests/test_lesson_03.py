@@ -1,6 +1,6 @@
 """The scenes carry notebook 03's lesson, by two standard errors over repeated splits of the drawings.
 
-Every split draws its own scenes, with `data/make_sample.py`. The networks, the augmentation and the recipe are the
+Every split draws its own scenes, with `sample/scenes.py`. The networks, the augmentation and the recipe are the
 notebook's own functions.
 """
 
@@ -10,7 +10,7 @@ import pytest
 from course import NOTEBOOKS, definitions
 from keras import layers
 
-from data import make_sample
+from sample.scenes import SCENES, scenes
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
 EPOCHS = 12  # the notebook's OUR_EPOCHS at the sample scale
@@ -25,7 +25,7 @@ class Seed:
 @pytest.fixture(scope="module")
 def measured() -> dict[tuple[str, str], np.ndarray]:
     """Accuracy by network and images (training or test), one value a split."""
-    namespace = {"keras": keras, "layers": layers, "run": Seed, "X_fit": np.empty(make_sample.SCENES["fit"])}
+    namespace = {"keras": keras, "layers": layers, "run": Seed, "X_fit": np.empty(SCENES["fit"])}
     names = {"feedforward", "cnn", "augmentation", "after", "centred", "falling_sgd"}
     notebook = definitions(NOTEBOOK, names, namespace)
     keras.utils.set_random_seed(0)
@@ -44,11 +44,11 @@ def measured() -> dict[tuple[str, str], np.ndarray]:
 
     values = {(name, part): [] for name in models for part in ("training", "test")}
     for split in SPLITS:
-        scenes = make_sample.scenes(split)
-        fit = slice(make_sample.SCENES["fit"])
+        drawn = scenes(split)
+        fit = slice(SCENES["fit"])
         parts = {
-            "training": (scenes["x_train"][fit].astype("float32") / 255, scenes["y_train"][fit]),
-            "test": (scenes["x_test"].astype("float32") / 255, scenes["y_test"]),
+            "training": (drawn["x_train"][fit].astype("float32") / 255, drawn["y_train"][fit]),
+            "test": (drawn["x_test"].astype("float32") / 255, drawn["y_test"]),
         }
         for name, model in models.items():
             keras.utils.set_random_seed(split)

@@ -10,9 +10,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data import make_sample
-from utils.datasets import SAMPLE
-from utils.returns import complete_returns, lagged
+from sample.prices import prices
+from utils.prices import complete_returns, lagged
+from utils.storage import SAMPLE
 
 SEEDS = (101, 102, 103)  # the bundled panel has another
 
@@ -22,7 +22,7 @@ def panels() -> list[pd.DataFrame]:
     """One frame a simulation: 24 lags, month, up, p_up; index (date, ticker)."""
     found = []
     for seed in SEEDS:
-        table = make_sample.prices(seed)
+        table = prices(seed)
         table["date"] = pd.to_datetime(table["date"]) + pd.offsets.MonthEnd(0)
         closes = table.pivot(index="date", columns="ticker", values="adj_close")
         closes.index = closes.index.to_period("M")
@@ -41,7 +41,7 @@ def auc_within(frame: pd.DataFrame, score: str) -> float:
 def test_a_rerun_simulates_the_same_prices():
     with lzma.open(SAMPLE / "prices.csv.xz", "rt") as file:
         bundled = pd.read_csv(file)
-    table = make_sample.prices()
+    table = prices()
     assert list(table.columns) == list(bundled.columns)
     assert table[["ticker", "date"]].equals(bundled[["ticker", "date"]])
     np.testing.assert_allclose(table[["adj_close", "p_up"]], bundled[["adj_close", "p_up"]], atol=2e-3)

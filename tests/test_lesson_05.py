@@ -1,6 +1,6 @@
 """The slim VGG16 carries notebook 05's lesson: features learned from other things need few labelled images.
 
-Every split draws its own scenes, with `data/make_sample.py`; no drawing is in both parts.
+Every split draws its own scenes, with `sample/scenes.py`; no drawing is in both parts.
 """
 
 import keras
@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data import make_sample
-from utils.pretrained import preprocess_input, slim_vgg16
+from sample.scenes import scenes
+from utils.slim_vgg16 import preprocess_input, slim_vgg16
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
 LABELLED = 100
@@ -30,15 +30,15 @@ def ahead() -> np.ndarray:
     untrained = slim_vgg16(weights=None, include_top=False)
     differences = []
     for split in SPLITS:
-        scenes = make_sample.scenes(split)
+        drawn = scenes(split)
         labelled = np.concatenate(
-            [np.flatnonzero(scenes["y_train"] == label)[: LABELLED // 10] for label in range(10)]
+            [np.flatnonzero(drawn["y_train"] == label)[: LABELLED // 10] for label in range(10)]
         )
         accuracy = []
         for network in (pretrained, untrained):
             model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
-            model.fit(features(network, scenes["x_train"][labelled]), scenes["y_train"][labelled])
-            accuracy.append(model.score(features(network, scenes["x_test"]), scenes["y_test"]))
+            model.fit(features(network, drawn["x_train"][labelled]), drawn["y_train"][labelled])
+            accuracy.append(model.score(features(network, drawn["x_test"]), drawn["y_test"]))
         print(split, np.round(accuracy, 3))
         differences.append(accuracy[0] - accuracy[1])
     return np.array(differences)

@@ -1,6 +1,6 @@
 """Notebook 06's lesson, with the notebook's own functions: few labelled images are enough for a new head on a frozen base.
 
-Every split draws its own scenes, with `data/make_sample.py`; no drawing is in both parts. Training from scratch is
+Every split draws its own scenes, with `sample/scenes.py`; no drawing is in both parts. Training from scratch is
 given three times as many steps as the head.
 """
 
@@ -13,8 +13,8 @@ from course import ROOT, FakeRun, definitions
 from keras import layers, ops
 from tqdm import tqdm
 
-from data import make_sample
-from utils import parts
+from sample.scenes import scenes
+from utils import submodels
 from utils.networks import load_network
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
@@ -35,7 +35,7 @@ def notebook():
         "sys": sys,
         "tqdm": tqdm,
         "run": run,
-        "parts": parts,
+        "submodels": submodels,
     }
     around |= {"base": base, "names": range(10), "BATCH": 32, "TUNING_RATE": 5e-3}
     functions = {"new_head", "outputs", "accuracy", "learn", "set_normalisation", "model_above"}
@@ -51,12 +51,12 @@ def ahead(notebook) -> np.ndarray:
     whole, _ = notebook["model_above"](None, scratch=True)
     differences = []
     for split in SPLITS:
-        scenes = make_sample.scenes(split)
+        drawn = scenes(split)
         chosen = np.concatenate(
-            [np.flatnonzero(scenes["y_train"] == label)[: LABELLED // 10] for label in range(10)]
+            [np.flatnonzero(drawn["y_train"] == label)[: LABELLED // 10] for label in range(10)]
         )
-        images, labels = base.preprocess(scenes["x_train"][chosen]), scenes["y_train"][chosen]
-        shown, answers = base.preprocess(scenes["x_test"]), scenes["y_test"]
+        images, labels = base.preprocess(drawn["x_train"][chosen]), drawn["y_train"][chosen]
+        shown, answers = base.preprocess(drawn["x_test"]), drawn["y_test"]
         keras.utils.set_random_seed(split)
         new = new_head().get_weights()
         learn(head, new, notebook["outputs"](base.model, images), labels, 1e-3, STEPS, "head")

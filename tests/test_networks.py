@@ -18,10 +18,16 @@ import pytest
 from course import FakeRun
 from weights import write_weights
 
-from utils import architectures, networks, pretrained
-from utils.architectures import ARCHITECTURES, CLASS_NAMES
-from utils.files import DataError, sha256_of
-from utils.networks import Network, architecture_facts, decode_imagenet, load_network
+from utils import networks, slim_vgg16
+from utils.networks import (
+    ARCHITECTURES,
+    CLASS_NAMES,
+    Network,
+    architecture_facts,
+    decode_imagenet,
+    load_network,
+)
+from utils.storage import DataError, sha256_of
 
 NAME = "MobileNetV2"  # the smallest
 BASE, WHOLE = (ARCHITECTURES[NAME].weights(NAME, top).filename for top in (False, True))
@@ -44,7 +50,7 @@ def weights(base, tmp_path_factory) -> Path:
 @pytest.fixture
 def folder(course_data, monkeypatch):
     """An empty COURSE_DATA and Keras cache, no server behind Keras's address."""
-    monkeypatch.setattr(architectures, "KERAS", "http://127.0.0.1:9/")
+    monkeypatch.setattr(networks, "KERAS", "http://127.0.0.1:9/")
     no_names = CLASS_NAMES.__class__(**vars(CLASS_NAMES) | {"url": "http://127.0.0.1:9/names.json"})
     monkeypatch.setattr(networks, "CLASS_NAMES", no_names)
     networks._imagenet_names.cache_clear()
@@ -92,7 +98,7 @@ def serve(monkeypatch):
         server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         servers.append(server)
-        monkeypatch.setattr(architectures, "KERAS", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(networks, "KERAS", f"http://127.0.0.1:{server.server_port}/")
         return asked
 
     yield start
@@ -144,7 +150,7 @@ def test_addresses_and_hashes_are_those_of_keras(name):
     for include_top in (True, False):
         published = ARCHITECTURES[name].weights(name, include_top)
         assert published.md5 in source and (len(published.md5) == 32 or name == NAME)
-        folder, filename = published.url.removeprefix(architectures.KERAS).split("/")
+        folder, filename = published.url.removeprefix(networks.KERAS).split("/")
         assert f"keras-applications/{folder}/" in source.replace('"\n    "', "")
         assert published.filename == filename
         if name.startswith(("VGG", "Inception")):  # the others put their names together
@@ -178,7 +184,7 @@ def test_preprocessing_is_float32_and_leaves_its_argument_alone(name):
 
 @pytest.mark.parametrize("name", [*ARCHITECTURES, "slim"])
 def test_range_and_order_of_the_input_are_those_of_the_preprocessing(name):
-    preprocess = pretrained.preprocess_input if name == "slim" else ARCHITECTURES[name].preprocess
+    preprocess = slim_vgg16.preprocess_input if name == "slim" else ARCHITECTURES[name].preprocess
     network = Network(None, networks._without_side_effect(preprocess), 224, None, "none")
     black, white = network.value_range
     if name.startswith(("VGG", "ResNet")):

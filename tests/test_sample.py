@@ -1,10 +1,11 @@
-"""data/make_sample.py gives what is bundled, and that is what data/README.md says."""
+"""python -m sample gives what is bundled, and that is what data/README.md says."""
 
 import numpy as np
 import pytest
 
-from data import make_sample
-from utils.datasets import CIFAR10_CLASSES, SAMPLE
+from sample import digits, scenes, writing
+from utils.datasets import CIFAR10_CLASSES
+from utils.storage import SAMPLE
 
 
 @pytest.mark.parametrize(
@@ -14,7 +15,7 @@ from utils.datasets import CIFAR10_CLASSES, SAMPLE
 )
 def test_a_rerun_draws_the_same_images(function, off_by, at_most):
     """On another processor, or with another Pillow, few values may round the other way."""
-    drawn = getattr(make_sample, function)()
+    drawn = {"digits": digits.digits, "scenes": scenes.scenes}[function]()
     with np.load(SAMPLE / f"{function}.npz") as bundled:
         assert set(drawn) == set(bundled)
         for key, array in drawn.items():
@@ -28,7 +29,7 @@ def test_a_rerun_draws_the_same_images(function, off_by, at_most):
 def test_no_original_is_split():
     with np.load(SAMPLE / "digits.npz") as bundled:
         for split in ("train", "test"):
-            labels = bundled[f"y_{split}"].reshape(-1, make_sample.VERSIONS)
+            labels = bundled[f"y_{split}"].reshape(-1, digits.VERSIONS)
             assert (labels == labels[:, :1]).all()
 
 
@@ -40,15 +41,15 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         file.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(make_sample.np, "savez_compressed", full_disk)
+    monkeypatch.setattr(writing.np, "savez_compressed", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        make_sample.write_npz(path, {})
+        writing.write_npz(path, {})
     assert path.read_bytes() == b"old"
 
 
 def test_no_drawing_is_in_two_parts():
-    assert make_sample.CLASSES == CIFAR10_CLASSES
-    parts = make_sample.split_drawings(np.random.default_rng(3))
+    assert scenes.CLASSES == CIFAR10_CLASSES
+    parts = scenes.split_drawings(np.random.default_rng(3))
     everything = [
         drawing.tobytes() for classes in parts.values() for found in classes.values() for drawing in found
     ]
@@ -59,6 +60,6 @@ def test_no_drawing_is_in_two_parts():
 
 def test_classes_are_equally_frequent_in_every_part():
     with np.load(SAMPLE / "scenes.npz") as bundled:
-        n = make_sample.SCENES["fit"]
+        n = scenes.SCENES["fit"]
         for labels in (bundled["y_train"][:n], bundled["y_train"][n:], bundled["y_test"]):
             assert len(set(np.bincount(labels))) == 1

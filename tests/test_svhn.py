@@ -16,11 +16,11 @@ import pytest
 from course import FakeRun
 from PIL import Image
 
-from data import digit_struct
+from sample import digit_struct_writer
 from utils import svhn
 from utils.datasets import load_svhn
 from utils.digit_struct import FIELDS, read_annotations, read_boxes
-from utils.files import DataError, unpack
+from utils.storage import ROOT, DataError, unpack
 from utils.svhn import (
     crop,
     digits_of,
@@ -44,9 +44,9 @@ NAMES = [f"{number}.png" for number in range(1, len(BOXES) + 1)]
 
 def write_digit_struct(path: Path, names, boxes) -> None:
     """boxes: arrays in the order of FIELDS."""
-    order = [FIELDS.index(field) for field in digit_struct.Box._fields]
-    digit_struct.write_digit_struct(
-        path, names, [[digit_struct.Box(*row[order]) for row in box] for box in boxes]
+    order = [FIELDS.index(field) for field in digit_struct_writer.Box._fields]
+    digit_struct_writer.write_digit_struct(
+        path, names, [[digit_struct_writer.Box(*row[order]) for row in box] for box in boxes]
     )
 
 
@@ -78,7 +78,7 @@ def folder(tmp_path) -> Path:
 @pytest.fixture
 def course_data(course_data, tmp_path, monkeypatch) -> Path:
     """The same, a build folder of its own, and no server behind the publisher's address."""
-    monkeypatch.setattr(svhn, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(svhn, "BUILD", tmp_path)
     nowhere = {split: replace(entry, url="http://127.0.0.1:9/x.tar.gz") for split, entry in svhn.SVHN.items()}
     monkeypatch.setattr(svhn, "SVHN", nowhere)
     return course_data
@@ -530,7 +530,7 @@ print(len(svhn.read_split(svhn.ensure_dataset("full", "train"))["length"]))
 def test_two_who_ask_at_the_same_time_make_it_once(course_data, folder, tmp_path):
     write_archive(course_data / "svhn" / "train.tar.gz", folder)
     command = [sys.executable, "-c", ASK, str(tmp_path / "log"), str(tmp_path / "build")]
-    environment = os.environ | {"PYTHONPATH": str(svhn.ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     asking = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate(timeout=60)[0] for process in asking] == ["4\n", "4\n"]
     assert (tmp_path / "log").read_text() == "made\n"
@@ -539,7 +539,7 @@ def test_two_who_ask_at_the_same_time_make_it_once(course_data, folder, tmp_path
 def test_a_maker_that_was_killed_does_not_block_the_next(course_data, folder, tmp_path):
     write_archive(course_data / "svhn" / "train.tar.gz", folder)
     log, build = tmp_path / "log", tmp_path / "build"
-    environment = os.environ | {"PYTHONPATH": str(svhn.ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     patient = ASK.replace("sleep(1)", "sleep(600)")
     process = subprocess.Popen([sys.executable, "-c", patient, str(log), str(build)], env=environment)
     deadline = time.monotonic() + 60

@@ -12,8 +12,9 @@ import pytest
 
 from tools import full, notebooks, readme_table, record, refresh
 from utils import results
+from utils.storage import ROOT
 
-REPOSITORY = results.ROOT
+REPOSITORY = ROOT
 CODE = """
 import json, os
 from pathlib import Path
@@ -33,10 +34,10 @@ path.write_text(json.dumps(result))
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     """A course of one small notebook in a temporary folder."""
-    for module in (results, notebooks):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     monkeypatch.setattr(results, "RECORDED", tmp_path / "results" / "full")
-    monkeypatch.setattr(notebooks, "BUILD", tmp_path / "build")
+    for module in (results, notebooks):
+        monkeypatch.setattr(module, "BUILD", tmp_path / "build")
     monkeypatch.setattr(readme_table, "README", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(f"top\n{readme_table.BEGIN}\n{readme_table.END}\nbottom\n")
     write_notebook(tmp_path, CODE)
@@ -173,9 +174,9 @@ def test_an_interrupted_run_says_so_in_one_line_and_is_run_again(course):
 from pathlib import Path
 from tools import full, notebooks
 from utils import results
-results.ROOT = notebooks.ROOT = Path({str(course)!r})
-notebooks.BUILD = results.ROOT / "build"
-full.run_seed(results.ROOT / "02_tiny.ipynb", 42)
+notebooks.ROOT = Path({str(course)!r})
+results.BUILD = notebooks.BUILD = notebooks.ROOT / "build"
+full.run_seed(notebooks.ROOT / "02_tiny.ipynb", 42)
 """]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(

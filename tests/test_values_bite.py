@@ -6,9 +6,10 @@ import pytest
 from course import RECORDING
 from values import CLAIMS, problems
 
-from utils.results import SAMPLE, read_json
+from utils.results import MEASURED_SAMPLE
+from utils.storage import read_json
 
-EXPECTED = read_json(SAMPLE)["notebooks"]
+EXPECTED = read_json(MEASURED_SAMPLE)["notebooks"]
 
 
 @pytest.fixture

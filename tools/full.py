@@ -15,6 +15,7 @@ import nbformat
 
 from tools import notebooks
 from utils import results
+from utils.storage import read_json, write_json
 
 
 def code_hash(path: Path) -> str:
@@ -27,7 +28,7 @@ def run_seed(path: Path, seed: int) -> None:
     """Execute one notebook with one seed; mark its result as finished; leave the executed page beside it."""
     result_path = results.run_path(path.stem, "full", seed)
     code = code_hash(path)
-    earlier = results.read_json(result_path)
+    earlier = read_json(result_path)
     if earlier.get("finished") and earlier.get("code") == code:
         print(f"{path.stem}, seed {seed}: finished on {earlier['finished']}, skipped")
         return
@@ -49,12 +50,12 @@ def run_seed(path: Path, seed: int) -> None:
         notebooks.write_html(failure.notebook, page, name)
         sys.exit(f"\n{failure}\nHow far it got: {page}")
     notebooks.write_html(executed, page, name)
-    if not (result := results.read_json(result_path)):
+    if not (result := read_json(result_path)):
         print(f"{path.stem}: recorded nothing")
         return
     finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     result |= {"code": code, "total_seconds": round(time.perf_counter() - start, 1), "finished": finished}
-    results.write_json(result_path, result)
+    write_json(result_path, result)
     for model, entry in result["models"].items():
         shown = [
             f"{name} {results.format_metric(name, value)}"

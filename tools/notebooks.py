@@ -11,9 +11,7 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from utils.results import ROOT, write_text
-
-BUILD = ROOT / "build"
+from utils.storage import BUILD, ROOT, write_text
 
 
 def find(numbers: str = "") -> list[Path]:

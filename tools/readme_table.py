@@ -2,6 +2,7 @@
 
 from tools import notebooks
 from utils import results
+from utils.storage import read_json, write_text
 
 README = results.ROOT / "README.md"
 BEGIN, END = "<!-- results: begin (make refresh writes this table) -->", "<!-- results: end -->"
@@ -14,7 +15,7 @@ METRICS = {  # where accuracy says little
 
 def table() -> str:
     """The table in Markdown: notebook, model, book, recorded full-scale run, sample; empty where not measured."""
-    sample = results.read_json(results.SAMPLE).get("notebooks", {})
+    sample = read_json(results.MEASURED_SAMPLE).get("notebooks", {})
     lines = [
         "| notebook | model | parameters | the book | recorded at full scale | bundled sample |",
         "|---|---|---:|---:|---:|---:|",
@@ -51,7 +52,7 @@ def with_table(text: str) -> str:
 
 def update() -> None:
     """Renew the table in README.md."""
-    results.write_text(README, with_table(README.read_text(encoding="utf-8")))
+    write_text(README, with_table(README.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

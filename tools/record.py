@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tools import notebooks, readme_table
 from utils import results
+from utils.storage import read_json, write_json
 
 
 def summarise(runs: dict[Path, dict]) -> dict:
@@ -45,7 +46,7 @@ def main(numbers: str = "") -> None:
     recorded = 0
     for path in notebooks.find(numbers):
         folder = results.run_path(path.stem, "full", 0).parent
-        found = {p: results.read_json(p) for p in sorted(folder.glob(f"{path.stem}-seed*.json"))}
+        found = {p: read_json(p) for p in sorted(folder.glob(f"{path.stem}-seed*.json"))}
         unfinished = [p.name for p, run in found.items() if not run.get("finished")]
         if unfinished:
             print(f"left out, not finished: {', '.join(unfinished)}")
@@ -58,7 +59,7 @@ def main(numbers: str = "") -> None:
             summary = summarise(runs)
         except ValueError as error:
             sys.exit(str(error))
-        results.write_json(results.RECORDED / f"{path.stem}.json", summary)
+        write_json(results.RECORDED / f"{path.stem}.json", summary)
         recorded += 1
         print(
             f"{path.stem}: recorded seeds {', '.join(map(str, summary['seeds']))} on {summary['data']['name']}"

@@ -8,6 +8,7 @@ import nbformat
 
 from tools import contact_sheet, notebooks, readme_table
 from utils import results
+from utils.storage import read_json, write_json, write_text
 
 # Metadata that varies with the machine or the editor. CI runs the same with --verify.
 NBSTRIPOUT = ["--keep-output", "--keep-count", "--keep-id", "--extra-keys", "metadata.language_info"]
@@ -38,12 +39,12 @@ def main(numbers: str = "") -> None:
         except notebooks.NotebookFailed as failure:
             sys.exit(f"\n{failure}\nThe stored notebook is as it was.")
         normalise(executed)
-        results.write_text(path, nbformat.writes(executed) + "\n")
+        write_text(path, nbformat.writes(executed) + "\n")
         subprocess.run([sys.executable, "-m", "nbstripout", *NBSTRIPOUT, path], check=True)
-        if measured := results.read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
-            expected = results.read_json(results.SAMPLE)
+        if measured := read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
+            expected = read_json(results.MEASURED_SAMPLE)
             expected.setdefault("notebooks", {})[path.stem] = measured
-            results.write_json(results.SAMPLE, expected)
+            write_json(results.MEASURED_SAMPLE, expected)
     readme_table.update()
     contact_sheet.update()
     print(

@@ -6,7 +6,7 @@ import sys
 import time
 
 from tools import notebooks
-from utils import results
+from utils.storage import write_text
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -39,7 +39,7 @@ def main(numbers: str = "") -> None:
         items.append(f'<li><a href="{path.stem}.html">{html.escape(title)}</a> ({seconds:.0f} s)</li>')
     scale, seed = os.environ.get("COURSE_SCALE") or "sample", os.environ.get("COURSE_SEED") or "42"
     index = PAGE.format(scale=scale.capitalize(), seed=seed, items="\n".join(items))
-    results.write_text(pages / "index.html", index)
+    write_text(pages / "index.html", index)
     print(f"Open {pages / 'index.html'}")
     if failures:
         sys.exit("\n" + "\n\n".join(failures))

@@ -10,10 +10,9 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from utils.files import DataError, sha256_of_array
 from utils.networks import Network
+from utils.storage import BUILD, DataError, sha256_of_array
 
-BUILD = Path(__file__).resolve().parent.parent / "build" / "features"
 FORMAT = 1  # of the files written; one of another format is made anew
 # the name of an attribute of the file -> what is told where it differs
 REASONS = {
@@ -60,7 +59,7 @@ def bottleneck_features(
         "shape": str((len(images), *model.compute_output_shape((1, *images.shape[1:]))[1:])),
         "preprocessing": _described(network),
     }
-    target = BUILD / f"{cache}-{keras.backend.backend()}.h5"
+    target = BUILD / "features" / f"{cache}-{keras.backend.backend()}.h5"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{target}.lock"):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.files import DataError, Published
+from utils.published import Published
+from utils.storage import DataError
 
 TRAINING_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
 TEST_BATCH = "test_batch"

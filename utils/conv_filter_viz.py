@@ -17,11 +17,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from utils.architectures import ARCHITECTURES
-from utils.files import DataError
 from utils.interpret import visualise_filters
-from utils.networks import Network, load_network
+from utils.networks import ARCHITECTURES, Network, load_network
 from utils.run import Run
+from utils.storage import DataError
 
 MARGIN = 5  # pixels between the pictures
 

@@ -13,13 +13,12 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from utils.cifar10 import CIFAR10, read_batches
-from utils.files import DataError, Published, find, given_name, in_course_data, not_found, read_npz, sha256_of
 from utils.images import SMALLEST, open_image
-from utils.returns import complete_returns, describe, lagged, month_end_closes
+from utils.prices import complete_returns, describe, lagged, month_end_closes
+from utils.published import Published, find, given_name, in_course_data, not_found
 from utils.run import Run
+from utils.storage import SAMPLE, DataError, read_npz, sha256_of
 from utils.svhn import ensure_dataset, facts_of, read_split
-
-SAMPLE = Path(__file__).resolve().parent.parent / "data"
 
 # Published by Keras; the hash is the one in keras.datasets.mnist.
 MNIST = Published(

@@ -6,7 +6,6 @@ digit, and a column of references to numbers where there are more. (Y. Netzer et
 Images with Unsupervised Feature Learning", NIPS workshop, 2011.)
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -14,14 +13,12 @@ import numpy as np
 import pandas as pd
 from h5py import h5d, h5f, h5r, h5s, h5t
 
-from utils.files import DataError
-from utils.parallel import cores, in_order
+from utils.parallel import in_jobs, in_order, workers_for
+from utils.storage import DataError
 
 FIELDS = ("label", "left", "top", "width", "height")  # of a box
 # What stands in memory; found once, since h5py would look for it at every reading.
 TEXT, NUMBER, REFERENCE = h5t.NATIVE_UINT16, h5t.NATIVE_DOUBLE, h5t.py_create(h5py.ref_dtype)
-IMAGES_PER_JOB = 512
-FEW_JOBS = 8
 Annotation = tuple[str, np.ndarray]  # name of the image; boxes, float64, (digits, 5), in the order of FIELDS
 
 
@@ -49,16 +46,6 @@ def read_boxes(path: Path, workers: int | None = None) -> list[Annotation]:
     return [
         annotation for part in in_order(_read_job, jobs, workers or workers_for(jobs)) for annotation in part
     ]
-
-
-def in_jobs(number: int) -> list[tuple[int, int]]:
-    """Images 0 to number - 1, cut into the pieces (start, stop) that one process does at a time."""
-    return [(start, min(start + IMAGES_PER_JOB, number)) for start in range(0, number, IMAGES_PER_JOB)]
-
-
-def workers_for(jobs: Sequence) -> int:
-    """All cores for many jobs; one for a few, where starting further processes costs more than they save."""
-    return cores() if len(jobs) > FEW_JOBS else 1
 
 
 def number_of_images(path: Path) -> int:

@@ -9,11 +9,11 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 from tqdm import tqdm
 
-from utils.files import DataError, in_course_data, read_npz, sha256_of_array
+from utils.published import in_course_data
 from utils.run import Run
+from utils.storage import SAMPLE, DataError, read_npz, sha256_of_array
 from utils.svhn import describe_skipped
 
-SAMPLE = Path(__file__).resolve().parent.parent / "data"
 SMALLEST = 16  # rows and columns that an image must have
 FEWEST_OWN = 10  # images of each class to learn from, to validate and to test with
 MOST_OWN = 256  # classes, since labels are uint8

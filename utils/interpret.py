@@ -21,8 +21,8 @@ from scipy.ndimage import gaussian_filter
 from sklearn.cluster import KMeans
 from sklearn.linear_model import Ridge
 
-from utils import parts
-from utils.parts import Score, checked_images, class_score
+from utils import submodels
+from utils.submodels import Score, checked_images, class_score
 
 
 def input_gradient(
@@ -102,7 +102,7 @@ def first_filters(model: keras.Model) -> np.ndarray:
 def feature_maps(model: keras.Model, images: np.ndarray, layer: str, batch_size: int = 32) -> np.ndarray:
     """What a layer makes of the images, (n, h, w, 3): float32 (n, rows, columns, channels) after a convolution."""
     return np.concatenate(
-        list(parts.outputs(parts.up_to(model, layer), checked_images(images, 4), batch_size))
+        list(submodels.outputs(submodels.up_to(model, layer), checked_images(images, 4), batch_size))
     )
 
 
@@ -114,9 +114,9 @@ def strongest(
     An image's activation is the largest of the unit's feature map. Returns places in images, int (n,), and their
     activations, float32 (n,), strongest first; fewer where there are fewer images.
     """
-    part = parts.up_to(model, layer)
-    parts.checked_units(part, layer, [unit])
-    batches = parts.outputs(part, checked_images(images, 4), batch_size)
+    part = submodels.up_to(model, layer)
+    submodels.checked_units(part, layer, [unit])
+    batches = submodels.outputs(part, checked_images(images, 4), batch_size)
     activations = np.concatenate([maps[..., unit].reshape(len(maps), -1).max(axis=1) for maps in batches])
     order = np.argsort(-activations, kind="stable")[:n]
     return order, activations[order]
@@ -147,10 +147,12 @@ def visualise_filters(
     filters. Returns pictures, uint8 (filters, side, side, 3), in the order of the model's channels, all with the same
     mean and contrast, and the mean activations that they reach, float32 (filters,).
     """
-    part, (low, high) = parts.up_to(model, layer), np.asarray(value_range, dtype="float32")
+    part, (low, high) = submodels.up_to(model, layer), np.asarray(value_range, dtype="float32")
     if len(part.output_shape) != 4:
         raise ValueError(f"{layer} has no rows and columns: choose a convolution.")
-    filters = parts.checked_units(part, layer, range(part.output_shape[-1]) if filters is None else filters)
+    filters = submodels.checked_units(
+        part, layer, range(part.output_shape[-1]) if filters is None else filters
+    )
 
     def score(images, units):
         activations = ops.mean(part(images, training=False), axis=(1, 2))
@@ -208,7 +210,7 @@ def occlusion(
     covered = np.zeros((1 + len(squares), *image.shape[:2]), dtype=bool)  # the first: the image itself
     for mask, (top, left) in zip(covered[1:], squares, strict=True):
         mask[top : top + size, left : left + size] = True
-    scores = parts.covered_scores(score, image, covered, batch_size)
+    scores = submodels.covered_scores(score, image, covered, batch_size)
     return (np.tensordot(scores[0] - scores[1:], covered[1:], axes=1) / covered.sum(axis=0)).astype("float32")
 
 
@@ -219,7 +221,7 @@ def grad_cam(model: keras.Model, image: np.ndarray, target: int, layer: str | No
     to the image, float32 (h, w). layer: by default the last one before pooling that keeps rows and columns.
     """
     image = checked_images(image, 3)
-    layer = layer or parts.last_spatial(model)
+    layer = layer or submodels.last_spatial(model)
     maps = feature_maps(model, image[None], layer)
     if maps.ndim != 4:
         raise ValueError(f"{layer} has no rows and columns: choose a layer before the pooling or flattening.")
@@ -242,7 +244,7 @@ def lime(
     labels = superpixels(image, segments, seed)
     kept = np.random.default_rng(seed).random((samples, labels.max() + 1)) < 0.5
     kept[0] = True  # the image itself
-    scores = parts.covered_scores(score, image, ~kept[:, labels])
+    scores = submodels.covered_scores(score, image, ~kept[:, labels])
     distance = 1 - np.sqrt(kept.mean(axis=1))  # cosine
     linear = Ridge(alpha=1.0).fit(kept, scores, sample_weight=np.exp(-((distance / 0.25) ** 2) / 2))
     return linear.coef_[labels].astype("float32")

@@ -1,15 +1,24 @@
-"""A function over many jobs, on all cores, in order."""
+"""Work on many images cut into jobs, and a function over many jobs, on all cores, in order."""
 
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
+import joblib
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+IMAGES_PER_JOB = 512
+FEW_JOBS = 8
+
+
+def in_jobs(number: int) -> list[tuple[int, int]]:
+    """Images 0 to number - 1, cut into the pieces (start, stop) that one process does at a time."""
+    return [(start, min(start + IMAGES_PER_JOB, number)) for start in range(0, number, IMAGES_PER_JOB)]
+
+
+def workers_for(jobs: Sequence) -> int:
+    """All cores for many jobs; one for a few, where starting further processes costs more than they save."""
+    return joblib.cpu_count() if len(jobs) > FEW_JOBS else 1
 
 
 def in_order(function: Callable, jobs: Sequence, workers: int) -> Iterator:

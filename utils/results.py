@@ -9,47 +9,21 @@ A run of one notebook is a file of this shape with one seed. `std` is the sample
 null where there is one.
 """
 
-import json
 import statistics
 from pathlib import Path
 
 import pandas as pd
 
-ROOT = Path(__file__).resolve().parent.parent
+from utils.storage import BUILD, ROOT, read_json
+
 BOOK = ROOT / "results" / "book.json"
-SAMPLE = ROOT / "results" / "sample.json"
+MEASURED_SAMPLE = ROOT / "results" / "sample.json"
 RECORDED = ROOT / "results" / "full"
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON object. Raises ValueError naming the file where it holds none; {} where there is no file."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): mend or delete it") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, not a JSON object: mend or delete it")
-    return content
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a JSON object, complete or not at all."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def run_path(notebook: str, scale: str, seed: int) -> Path:
     """Where a run of one notebook, scale and seed leaves what it measured."""
-    return ROOT / "build" / "results" / scale / f"{notebook}-seed{seed}.json"
+    return BUILD / "results" / scale / f"{notebook}-seed{seed}.json"
 
 
 def summary(values: list[float]) -> dict:

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 
+import joblib
 import keras
 import pandas as pd
 
 from utils import results
-from utils.parallel import cores
+from utils.storage import write_json
 
 SCALES = ("sample", "full")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -86,7 +87,7 @@ class Run:
             entry["seconds"] = [round(float(seconds), 1)]
         entry |= {name: results.summary([float(value)]) for name, value in metrics.items()}
         self._result["models"][model] = entry
-        results.write_json(results.run_path(self.notebook, self.scale, self.seed), self._result)
+        write_json(results.run_path(self.notebook, self.scale, self.seed), self._result)
 
     def compare(self, **metrics: str) -> pd.DataFrame:
         """The table book · recorded full run · this run, one row a model.
@@ -118,7 +119,7 @@ def _device() -> str:
     """The device on which Keras puts a tensor."""
     if "CPU" not in str(keras.ops.zeros(1).device).upper():
         return _installed_gpu() or "GPU"
-    number = cores()
+    number = joblib.cpu_count()
     return f"CPU, {number} core" + ("s" if number != 1 else "")
 
 

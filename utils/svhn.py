@@ -10,16 +10,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from utils.digit_struct import in_jobs, number_of_images, read_range, workers_for
-from utils.files import DataError, Published, find, sha256_of, unpack
 from utils.parallel import in_order
+from utils.published import Published, find
+from utils.storage import BUILD, SAMPLE, DataError, sha256_of, unpack
 
 MOST_DIGITS = 5  # of a number
 NO_DIGIT = 10  # what stands in the places beyond a number's end
 GREY = np.array([0.2989, 0.5870, 0.1140], dtype="float32")  # the book's weights of red, green and blue
 FORMAT = 1  # of the files written; one of another format is made anew
-ROOT = Path(__file__).resolve().parent.parent
-SAMPLE = ROOT / "data" / "svhn"
-BUILD = ROOT / "build" / "svhn"
 # The publisher gives no hashes; train's and test's are those that docTR (mindee) holds its downloads against.
 SVHN = {
     split: Published(
@@ -103,12 +101,14 @@ def raw_split(scale: str, split: str) -> tuple[Path, str, str]:
     if split not in splits:
         raise DataError(f"There is no split {split!r} at the {scale} scale: choose {' or '.join(splits)}.")
     path, name = (
-        (SAMPLE / f"{split}.tar.gz", "sample house numbers") if scale == "sample" else find(SVHN[split])
+        (SAMPLE / "svhn" / f"{split}.tar.gz", "sample house numbers")
+        if scale == "sample"
+        else find(SVHN[split])
     )
     sha256 = sha256_of(path)
     if path.is_dir():
         return path, name, sha256
-    folder = BUILD / scale / f"{split}-{sha256[:8]}"
+    folder = BUILD / "svhn" / scale / f"{split}-{sha256[:8]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
@@ -122,7 +122,7 @@ def ensure_dataset(scale: str, split: str, side: int = 32, margin: float = 0.1) 
     Who asks while another process makes the file waits for it. See `raw_split` and `write_split`. Raises DataError.
     """
     folder, name, sha256 = raw_split(scale, split)
-    target = BUILD / scale / f"{split}-{side}-{margin:g}.h5"
+    target = BUILD / "svhn" / scale / f"{split}-{side}-{margin:g}.h5"
     notes = {"name": name, "sha256": sha256}
     wanted = notes | {"side": side, "margin": margin, "format": FORMAT}
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""House numbers in SVHN's format 1, drawn from the sheet numerals.png: python -m data.house_numbers DEST
+"""House numbers in SVHN's format 1, drawn from the sheet numerals.png: python -m sample.house_numbers DEST
 
 Writes DEST/svhn/train.tar.gz and test.tar.gz: PNGs and a digitStruct.mat, as the publisher's archives have them.
 Test images use fonts that no training image uses.
@@ -20,11 +20,12 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 from tqdm import tqdm
 
-from data.digit_struct import Box, write_digit_struct
+from sample.digit_struct_writer import Box, write_digit_struct
+from utils.storage import SAMPLE
 
-DATA = Path(__file__).resolve().parent
 SIDE = 64  # pixels; a square of the sheet
-SPLITS = ("train", "test")
+BUNDLED = {"train": 3000, "test": 600}  # images in data/svhn
+BUNDLED_SEED = 5
 COLOURS = 16  # of a PNG's palette; it keeps the archives small
 
 # Fitted to the annotations that SVHN publishes for its 33,402 training images, but for the two marked "ours".
@@ -50,8 +51,8 @@ class Font(NamedTuple):
 @functools.cache
 def fonts(part: str) -> list[Font]:
     """The fonts of a part, "train" or "test", from numerals.png and its index."""
-    sheet, found = Image.open(DATA / "numerals.png"), []
-    for row, entry in enumerate(json.loads((DATA / "numerals.json").read_text(encoding="utf-8"))):
+    sheet, found = Image.open(SAMPLE / "numerals.png"), []
+    for row, entry in enumerate(json.loads((SAMPLE / "numerals.json").read_text(encoding="utf-8"))):
         if entry["part"] == part:
             lefts = range(0, 10 * SIDE, SIDE)
             glyphs = [sheet.crop((x, row * SIDE, x + SIDE, row * SIDE + SIDE)) for x in lefts]
@@ -211,7 +212,7 @@ def render(digits: Sequence[int], part: str, rng: np.random.Generator) -> tuple[
 def house_numbers(split: str, n: int, seed: int) -> Iterator[tuple[np.ndarray, list[Box]]]:
     """n images and their boxes, as `render` gives them; the i-th depends on split, seed and i alone."""
     for i in range(n):
-        rng = np.random.default_rng([seed, SPLITS.index(split), i])
+        rng = np.random.default_rng([seed, BUNDLED.index(split), i])
         yield render(draw_number(rng), split, rng)
 
 
@@ -260,7 +261,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=2_000, help="test images (%(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="%(default)s")
     arguments = parser.parse_args()
-    for split in SPLITS:
+    for split in BUNDLED:
         path = arguments.folder / "svhn" / f"{split}.tar.gz"
         write_split(path, split, getattr(arguments, split), arguments.seed, progress=True)
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

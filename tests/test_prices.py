@@ -13,10 +13,10 @@ import pytest
 from course import FakeRun
 from sklearn.metrics import roc_auc_score
 
-from utils import returns as module
+from utils import prices as module
 from utils.datasets import load_monthly_returns
-from utils.files import DataError
-from utils.returns import complete_returns, lagged, month_end_closes
+from utils.prices import complete_returns, lagged, month_end_closes
+from utils.storage import DataError
 
 OTHERS = ["open", "high", "low", "close", "volume", "ex-dividend", "split_ratio", "adj_open", "adj_volume"]
 

@@ -1,8 +1,8 @@
-"""Draw the sheet of digits from which the house numbers are made: python -m data.make_numerals
+"""Draw the sheet of digits from which the house numbers are made: python -m sample.numerals
 
 Needs what the course itself does not: npm, to fetch the fonts. It writes data/numerals.png, one font a row, the
 digits 0 to 9 in squares of SIDE pixels, and data/numerals.json, which says which font a row is, its licence, its
-part (training or test) and how far its digits stand apart. `house_numbers.py` starts from these two files and
+part (training or test) and how far its digits stand apart. `sample/house_numbers.py` starts from these two files and
 needs nothing else.
 """
 
@@ -13,13 +13,13 @@ import json
 import re
 import subprocess
 import tarfile
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-DATA = Path(__file__).resolve().parent
-SOURCES = DATA.parent / "build" / "numerals"
+from utils.storage import BUILD, SAMPLE
+
+SOURCES = BUILD / "numerals"
 
 SIDE = 64  # pixels; the square of one digit
 INK = 52  # pixels from the highest to the lowest point of a font's digits
@@ -265,11 +265,11 @@ def main() -> None:
         index.append(entry | {"copyright": whose})
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
-    partial = DATA / "numerals.png.part"
+    partial = SAMPLE / "numerals.png.part"
     partial.write_bytes(content.getvalue())
-    partial.replace(DATA / "numerals.png")
+    partial.replace(SAMPLE / "numerals.png")
     lines = ",\n".join(" " + json.dumps(entry, ensure_ascii=False) for entry in index)
-    (DATA / "numerals.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    (SAMPLE / "numerals.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     print(f"{len(index)} fonts, {len(content.getvalue()) / 1e6:.2f} MB")
 
 

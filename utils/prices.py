@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils.files import DataError
+from utils.storage import DataError
 
 COLUMNS = ["ticker", "date", "adj_close"]
 ROWS = 1_000_000  # read at a time

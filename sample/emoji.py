@@ -1,8 +1,8 @@
-"""Draw the sheet from which the scenes are made: python -m data.make_emoji
+"""Draw the sheet from which the scenes are made: python -m sample.emoji
 
 Needs what the course itself does not: npm (to fetch three packages of SVG drawings), rsvg-convert (Debian:
 librsvg2-bin) and Noto Color Emoji (Debian: fonts-noto-color-emoji). It writes data/emoji.png, one drawing in
-each square of SIDE pixels, and data/emoji.json, which says what stands where. `make_sample.py` starts from these
+each square of SIDE pixels, and data/emoji.json, which says what stands where. `sample/scenes.py` starts from these
 two files and needs nothing else.
 """
 
@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-DATA = Path(__file__).resolve().parent
-SOURCES = DATA.parent / "build" / "emoji"
+from utils.storage import BUILD, SAMPLE
+
+SOURCES = BUILD / "emoji"
 NOTO = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 
 SIDE = 64  # pixels
@@ -145,12 +146,12 @@ def write_sheet(name: str, sheet: Image.Image, drawings: list[tuple[str, str, st
     """Write data/name.png, and what stands where to data/name.json; print the number and the size."""
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
-    partial = DATA / f"{name}.png.part"
+    partial = SAMPLE / f"{name}.png.part"
     partial.write_bytes(content.getvalue())
-    partial.replace(DATA / f"{name}.png")
+    partial.replace(SAMPLE / f"{name}.png")
     index = [{"class": c, "emoji": e, "design": d} for c, e, d, _ in drawings]
     lines = ",\n".join(" " + json.dumps(entry, ensure_ascii=False) for entry in index)
-    (DATA / f"{name}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    (SAMPLE / f"{name}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     print(f"{len(drawings)} drawings, {len(content.getvalue()) / 1e6:.2f} MB")
 
 

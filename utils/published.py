@@ -1,24 +1,14 @@
 """Finding a published file: in COURSE_DATA, in Keras's cache, or at its publisher's; and what to call it."""
 
 import fnmatch
-import hashlib
 import json
-import lzma
 import os
-import tarfile
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
-
-class DataError(RuntimeError):
-    """A dataset is missing, damaged or not what it should be; the message says what to do."""
+from utils.storage import DataError, digest_of, sha256_of
 
 
 @dataclass(frozen=True)
@@ -123,67 +113,6 @@ def find(published: Published) -> tuple[Path, str]:
     raise not_found(published.name, " or ".join(wanted), looked)
 
 
-def unpack(archive: Path, target: Path, member: str) -> None:
-    """Unpack one folder of a tar archive (plain or compressed) to target, complete or not at all.
-
-    member: name of the folder in the archive. Nothing is written outside of it: a path that climbs out, or a link or
-    device that does, is an error (Python's own filter for data). Raises DataError.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with (
-            tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as partial,
-            tarfile.open(archive) as tar,
-        ):
-            members = tqdm(
-                tar, desc=f"unpacking {archive.name}", unit="file", delay=3, leave=False, ncols=100
-            )
-            tar.extractall(partial, members, filter="data")
-            (Path(partial) / member).replace(target)
-    except tarfile.FilterError as error:
-        raise DataError(f"{archive} is not safe to unpack ({error}): load it from its publisher.") from error
-    except FileNotFoundError as error:
-        raise DataError(f"{archive} holds no folder {member}: it is another archive.") from error
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(f"{archive} is damaged or no tar archive ({error}): load it anew.") from error
-    except OSError as error:
-        raise DataError(f"{archive} cannot be unpacked to {target} ({error}).") from error
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz archive, without pickled objects. Raises DataError where it is missing or damaged."""
-    if not path.exists():
-        raise DataError(
-            f"{path} is missing: restore it (git checkout), or make it again (see data/README.md)."
-        )
-    try:
-        if not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("cut short, or no zip file at all")
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"{path} cannot be read as an .npz archive ({error}). It is damaged or something else: replace it."
-        ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of what `sha256sum *` prints in it. Raises DataError."""
-    if path.is_dir():
-        lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    return _digest(path, "sha256")
-
-
-def sha256_of_array(*arrays: np.ndarray) -> str:
-    """SHA-256 of shapes, dtypes and values of arrays."""
-    digest = hashlib.sha256()
-    for array in map(np.asarray, arrays):
-        digest.update(f"{array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
 def given_name(path: Path, published: Published | None = None) -> str:
     """What to call a file of the reader's own: published, as its folder's dataset.json says, or unverified."""
     if published and _is_published(path, published):
@@ -206,16 +135,8 @@ def _is_published(path: Path, published: Published) -> bool:
     if path.is_dir():
         files = published.folder_md5
         return bool(files) and all(
-            (path / name).is_file() and _digest(path / name, "md5") == md5 for name, md5 in files.items()
+            (path / name).is_file() and digest_of(path / name, "md5") == md5 for name, md5 in files.items()
         )
     if published.sha256:
         return sha256_of(path) == published.sha256
-    return bool(published.md5) and _digest(path, "md5") == published.md5
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, algorithm).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): check the file's permissions.") from error
+    return bool(published.md5) and digest_of(path, "md5") == published.md5

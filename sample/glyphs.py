@@ -1,6 +1,6 @@
-"""Draw the sheet of glyphs on which the slim VGG16 is pretrained: python -m data.make_glyphs
+"""Draw the sheet of glyphs on which the slim VGG16 is pretrained: python -m sample.glyphs
 
-The same four sets of drawings as in `make_emoji.py`, and the same tools. It writes data/glyphs.png, one drawing in
+The same four sets of drawings as in `sample/emoji.py`, and the same tools. It writes data/glyphs.png, one drawing in
 each square of SIDE pixels, in 256 colours and levels of transparency, and data/glyphs.json, which says what
 stands where. None of the drawings shows one of CIFAR-10's classes, nor one of their near relatives: there are no
 birds, no vehicles on roads, rails or water but a bicycle, and no fox, wolf, tiger, leopard, zebra or unicorn.
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from sklearn.cluster import MiniBatchKMeans
 
-from data.make_emoji import draw, sheet_of, write_sheet
+from sample.emoji import draw, sheet_of, write_sheet
 
 COLOURS = 256
 

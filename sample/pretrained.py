@@ -1,7 +1,7 @@
-"""Pretrain the slim VGG16 on scenes of glyphs: python -m data.make_pretrained
+"""Pretrain the slim VGG16 on scenes of glyphs: python -m sample.pretrained
 
 About half an hour of one core. It writes data/slim_vgg16.npz after every round that is the best so far on drawings
-that it was not trained on; data/README.md says what came of it. It also writes data/pictures.npz. `make_glyphs.py` draws what the scenes show.
+that it was not trained on; data/README.md says what came of it. It also writes data/pictures.npz. `sample/glyphs.py` draws what the scenes show.
 """
 
 import argparse
@@ -11,9 +11,11 @@ import keras
 import numpy as np
 from PIL import Image
 
-from data.make_emoji import fit
-from data.make_sample import DATA, read_sheet, scene, write_npz
-from utils.pretrained import preprocess_input, slim_vgg16, stored_form
+from sample.emoji import fit
+from sample.scenes import read_sheet, scene
+from sample.writing import write_npz
+from utils.slim_vgg16 import preprocess_input, slim_vgg16, stored_form
+from utils.storage import SAMPLE
 
 # Side of the scenes in pixels -> scenes a round, scenes a batch. A scene of 128 × 128 costs as much as 16 of 32 × 32.
 SIZES = {32: (12800, 128), 48: (3840, 64), 64: (3840, 64), 96: (512, 32), 128: (320, 32)}
@@ -153,7 +155,7 @@ def train(rounds: int, frozen: int, seed: int = 5) -> None:
         )
         if sum(found.values()) > best:
             best = sum(found.values())
-            write_npz(DATA / "slim_vgg16.npz", stored_form(model, names))
+            write_npz(SAMPLE / "slim_vgg16.npz", stored_form(model, names))
 
 
 def measure(seed: int = 6) -> None:
@@ -173,7 +175,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if not options.measure:
-        write_npz(DATA / "pictures.npz", pictures())
+        write_npz(SAMPLE / "pictures.npz", pictures())
         train(ROUNDS, FROZEN)
     measure()
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import make_pretrained
-from data.make_glyphs import glyphs
-from data.make_sample import CLASSES, DATA, read_sheet
-from utils.files import DataError
-from utils.pretrained import WEIGHTS, class_names, decode, preprocess_input, slim_vgg16, stored_form
+from sample import pretrained
+from sample.glyphs import glyphs
+from sample.scenes import CLASSES, read_sheet
+from utils.slim_vgg16 import WEIGHTS, class_names, decode, preprocess_input, slim_vgg16, stored_form
+from utils.storage import SAMPLE, DataError
 
 # What is shown -> the most probable class and its probability; new weights need new figures.
 SHOWN = {
@@ -152,7 +152,7 @@ def test_file_of_something_else(tmp_path):
 
 
 def test_a_rerun_draws_the_same_pictures():
-    drawn = make_pretrained.pictures()
-    with np.load(DATA / "pictures.npz") as bundled:
+    drawn = pretrained.pictures()
+    with np.load(SAMPLE / "pictures.npz") as bundled:
         assert bundled["names"].tolist() == drawn["names"].tolist()
         assert np.mean(np.abs(bundled["x"].astype(int) - drawn["x"]) > 2) < 0.001

@@ -1,6 +1,6 @@
 """A pretrained network that ships with the course: it plays the part of keras.applications.VGG16.
 
-`data/make_pretrained.py` trains it, on scenes of 300 kinds of emoji that show none of CIFAR-10's classes;
+`sample/pretrained.py` trains it, on scenes of 300 kinds of emoji that show none of CIFAR-10's classes;
 `data/README.md` says how well it does.
 """
 
@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from utils.files import DataError, read_npz
+from utils.storage import SAMPLE, DataError, read_npz
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "slim_vgg16.npz"
+WEIGHTS = SAMPLE / "slim_vgg16.npz"
 # Convolutions and filters of each block; VGG16 has four times as many filters.
 BLOCKS = ((2, 16), (2, 32), (3, 64), (3, 128), (3, 128))
 

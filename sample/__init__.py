@@ -1,0 +1,1 @@
+"""The sources of the files in data/: what `python -m sample` regenerates."""

@@ -1,0 +1,117 @@
+"""Files on disk: where the course keeps them, reading and writing them whole, their hashes."""
+
+import hashlib
+import json
+import lzma
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "data"  # the files that ship with the course
+BUILD = ROOT / "build"  # what running it makes; may be deleted
+
+
+class DataError(RuntimeError):
+    """A dataset is missing, damaged or not what it should be; the message says what to do."""
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object. Raises ValueError naming the file where it holds none; {} where there is no file."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}): mend or delete it") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, not a JSON object: mend or delete it")
+    return content
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON object, complete or not at all."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def unpack(archive: Path, target: Path, member: str) -> None:
+    """Unpack one folder of a tar archive (plain or compressed) to target, complete or not at all.
+
+    member: name of the folder in the archive. Nothing is written outside of it: a path that climbs out, or a link or
+    device that does, is an error (Python's own filter for data). Raises DataError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as partial,
+            tarfile.open(archive) as tar,
+        ):
+            members = tqdm(
+                tar, desc=f"unpacking {archive.name}", unit="file", delay=3, leave=False, ncols=100
+            )
+            tar.extractall(partial, members, filter="data")
+            (Path(partial) / member).replace(target)
+    except tarfile.FilterError as error:
+        raise DataError(f"{archive} is not safe to unpack ({error}): load it from its publisher.") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{archive} holds no folder {member}: it is another archive.") from error
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{archive} is damaged or no tar archive ({error}): load it anew.") from error
+    except OSError as error:
+        raise DataError(f"{archive} cannot be unpacked to {target} ({error}).") from error
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz archive, without pickled objects. Raises DataError where it is missing or damaged."""
+    if not path.exists():
+        raise DataError(
+            f"{path} is missing: restore it (git checkout), or make it again (see data/README.md)."
+        )
+    try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("cut short, or no zip file at all")
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read as an .npz archive ({error}). It is damaged or something else: replace it."
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of what `sha256sum *` prints in it. Raises DataError."""
+    if path.is_dir():
+        lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return digest_of(path, "sha256")
+
+
+def sha256_of_array(*arrays: np.ndarray) -> str:
+    """SHA-256 of shapes, dtypes and values of arrays."""
+    digest = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        digest.update(f"{array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def digest_of(path: Path, algorithm: str) -> str:
+    """Hexadecimal digest of a file, "sha256" or "md5". Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the file's permissions.") from error
