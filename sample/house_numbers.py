@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from tqdm import tqdm
 
 from sample.digit_struct_writer import Box, write_digit_struct
-from utils.storage import SAMPLE
+from utils.storage import SAMPLE, atomic
 
 SIDE = 64  # pixels; a square of the sheet
 BUNDLED = {"train": 3000, "test": 600}  # images in data/svhn
@@ -233,10 +233,9 @@ def write_split(path: Path, split: str, n: int, seed: int, progress: bool = Fals
 
     The same call gives the same bytes, with the same versions of NumPy, SciPy, Pillow, HDF5 and zlib.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
     names, boxes = [], []
     with (
+        atomic(path) as partial,
         partial.open("wb") as file,
         gzip.GzipFile("", "wb", fileobj=file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
@@ -252,7 +251,6 @@ def write_split(path: Path, split: str, n: int, seed: int, progress: bool = Fals
         mat = Path(folder, "digitStruct.mat")
         write_digit_struct(mat, names, boxes)
         add_file(archive, f"{split}/{mat.name}", mat.read_bytes())
-    partial.replace(path)
 
 
 def main() -> None:
