@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from utils.storage import BUILD, SAMPLE
+from utils.storage import BUILD, SAMPLE, atomic, write_text
 
 SOURCES = BUILD / "emoji"
 NOTO = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
@@ -146,12 +146,11 @@ def write_sheet(name: str, sheet: Image.Image, drawings: list[tuple[str, str, st
     """Write data/name.png, and what stands where to data/name.json; print the number and the size."""
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
-    partial = SAMPLE / f"{name}.png.part"
-    partial.write_bytes(content.getvalue())
-    partial.replace(SAMPLE / f"{name}.png")
+    with atomic(SAMPLE / f"{name}.png") as partial:
+        partial.write_bytes(content.getvalue())
     index = [{"class": c, "emoji": e, "design": d} for c, e, d, _ in drawings]
     lines = ",\n".join(" " + json.dumps(entry, ensure_ascii=False) for entry in index)
-    (SAMPLE / f"{name}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    write_text(SAMPLE / f"{name}.json", f"[\n{lines}\n]\n")
     print(f"{len(drawings)} drawings, {len(content.getvalue()) / 1e6:.2f} MB")
 
 

@@ -21,11 +21,12 @@ from scipy.ndimage import gaussian_filter, zoom
 from tqdm import tqdm
 
 from sample.digit_struct_writer import Box, write_digit_struct
-from utils.storage import SAMPLE
+from utils.storage import SAMPLE, atomic
 
 SIDE = 64  # pixels; a square of the sheet
 BUNDLED = {"train": 3000, "test": 600}  # images in data/svhn
 BUNDLED_SEED = 5
+SPLITS = tuple(BUNDLED)
 COLOURS = 16  # of a PNG's palette; it keeps the archives small
 
 # Fitted to the annotations that SVHN publishes for its 33,402 training images, but for the two marked "ours".
@@ -212,7 +213,7 @@ def render(digits: Sequence[int], part: str, rng: np.random.Generator) -> tuple[
 def house_numbers(split: str, n: int, seed: int) -> Iterator[tuple[np.ndarray, list[Box]]]:
     """n images and their boxes, as `render` gives them; the i-th depends on split, seed and i alone."""
     for i in range(n):
-        rng = np.random.default_rng([seed, BUNDLED.index(split), i])
+        rng = np.random.default_rng([seed, SPLITS.index(split), i])
         yield render(draw_number(rng), split, rng)
 
 
@@ -232,10 +233,9 @@ def write_split(path: Path, split: str, n: int, seed: int, progress: bool = Fals
 
     The same call gives the same bytes, with the same versions of NumPy, SciPy, Pillow, HDF5 and zlib.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
     names, boxes = [], []
     with (
+        atomic(path) as partial,
         partial.open("wb") as file,
         gzip.GzipFile("", "wb", fileobj=file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
@@ -251,7 +251,6 @@ def write_split(path: Path, split: str, n: int, seed: int, progress: bool = Fals
         mat = Path(folder, "digitStruct.mat")
         write_digit_struct(mat, names, boxes)
         add_file(archive, f"{split}/{mat.name}", mat.read_bytes())
-    partial.replace(path)
 
 
 def main() -> None:
@@ -261,7 +260,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=2_000, help="test images (%(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="%(default)s")
     arguments = parser.parse_args()
-    for split in BUNDLED:
+    for split in SPLITS:
         path = arguments.folder / "svhn" / f"{split}.tar.gz"
         write_split(path, split, getattr(arguments, split), arguments.seed, progress=True)
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

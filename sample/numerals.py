@@ -17,7 +17,7 @@ import tarfile
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from utils.storage import BUILD, SAMPLE
+from utils.storage import BUILD, SAMPLE, atomic, write_text
 
 SOURCES = BUILD / "numerals"
 
@@ -265,11 +265,10 @@ def main() -> None:
         index.append(entry | {"copyright": whose})
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
-    partial = SAMPLE / "numerals.png.part"
-    partial.write_bytes(content.getvalue())
-    partial.replace(SAMPLE / "numerals.png")
+    with atomic(SAMPLE / "numerals.png") as partial:
+        partial.write_bytes(content.getvalue())
     lines = ",\n".join(" " + json.dumps(entry, ensure_ascii=False) for entry in index)
-    (SAMPLE / "numerals.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    write_text(SAMPLE / "numerals.json", f"[\n{lines}\n]\n")
     print(f"{len(index)} fonts, {len(content.getvalue()) / 1e6:.2f} MB")
 
 

@@ -6,23 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils.storage import sha256_of
+from utils.storage import atomic, sha256_of
 
 
 def write_prices(path: Path, table: pd.DataFrame) -> None:
     """Write the table as CSV, compressed, complete or not at all; print its size and SHA-256."""
     content = lzma.compress(table.to_csv(index=False, lineterminator="\n").encode(), preset=9)
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with atomic(path) as partial:
+        partial.write_bytes(content)
     report(path)
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays to path.npz, complete or not at all; print its size and SHA-256."""
-    partial = path.with_suffix(".part.npz")
-    np.savez_compressed(partial, **arrays)
-    partial.replace(path)
+    with atomic(path) as partial:
+        np.savez_compressed(partial, **arrays)
     report(path)
 
 

@@ -303,8 +303,11 @@ def test_cache_that_cannot_be_written(cache, published, serve):
         load_mnist(FakeRun("full"))
 
 
-def test_photo():
-    photo = load_photo()
+def test_photo(capsys):
+    run = FakeRun("sample")
+    photo = load_photo(run)
+    assert run.facts["name"] == "china.jpg, which scikit-learn ships" and len(run.facts["sha256"]) == 64
+    assert capsys.readouterr().out == "china.jpg, which scikit-learn ships: 427 × 640 pixels, in grey\n"
     assert photo.shape == (427, 640)
     assert photo.dtype == np.float32
     assert 0 <= photo.min() < photo.max() <= 1
@@ -314,7 +317,7 @@ def test_photo():
 def test_a_picture_of_the_readers_own(tmp_path, mode):
     path = tmp_path / "picture.tif"
     Image.fromarray(np.full((900, 1200, 3), 200, "uint8")).convert(mode).save(path)
-    photo = load_photo(path)
+    photo = load_photo(FakeRun("sample"), path)
     assert photo.shape == (480, 640)
     assert photo.mean() > 0.5
 
@@ -322,7 +325,7 @@ def test_a_picture_of_the_readers_own(tmp_path, mode):
 def test_an_animation_gives_its_first_frame(tmp_path):
     frames = [Image.new("L", (40, 30), value) for value in (255, 0)]
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
-    assert load_photo(tmp_path / "film.gif").min() == 1
+    assert load_photo(FakeRun("sample"), tmp_path / "film.gif").min() == 1
 
 
 @pytest.mark.parametrize(
@@ -333,16 +336,16 @@ def test_no_picture(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"picture\.png cannot be read as an image"):
-        load_photo(path)
+        load_photo(FakeRun("sample"), path)
 
 
 def test_a_picture_too_small(tmp_path):
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     with pytest.raises(DataError, match=r"dot\.png is 1 × 1 pixels"):
-        load_photo(tmp_path / "dot.png")
+        load_photo(FakeRun("sample"), tmp_path / "dot.png")
 
 
 def test_a_picture_that_is_a_strip(tmp_path):
     Image.new("RGB", (4000, 40)).save(tmp_path / "strip.png")
     with pytest.raises(DataError, match=r"strip\.png is a strip of 640 × 6 pixels once it is reduced"):
-        load_photo(tmp_path / "strip.png")
+        load_photo(FakeRun("sample"), tmp_path / "strip.png")

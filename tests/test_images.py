@@ -163,7 +163,7 @@ def folder(tmp_path):
 
 
 def test_a_folder(folder):
-    data = load_image_folder(folder, side=24)
+    data = load_image_folder(FakeRun("full"), folder, side=24)
     assert isinstance(data, ImageFolder)
     assert data.images.shape == (4, 24, 24, 3) and data.images.dtype == np.uint8
     assert data.class_names == ("a dogs", "b cats")
@@ -174,7 +174,7 @@ def test_a_folder(folder):
 
 def test_course_data(folder, monkeypatch):
     monkeypatch.setenv("COURSE_DATA", str(folder.parent))
-    assert load_image_folder().images.shape == (4, 64, 64, 3)
+    assert load_image_folder(FakeRun("full")).images.shape == (4, 64, 64, 3)
 
 
 def test_what_is_no_image_is_passed_over(folder):
@@ -182,7 +182,7 @@ def test_what_is_no_image_is_passed_over(folder):
         (folder / "b cats" / name).write_text("x")
     (folder / ".cache").mkdir()
     (folder / "readme.md").write_text("x")
-    assert load_image_folder(folder).report.endswith("(a dogs 2, b cats 2), skipped 0")
+    assert load_image_folder(FakeRun("full"), folder).report.endswith("(a dogs 2, b cats 2), skipped 0")
 
 
 def test_images_that_cannot_be_used_are_counted_and_named(folder):
@@ -190,7 +190,7 @@ def test_images_that_cannot_be_used_are_counted_and_named(folder):
     (folder / "b cats" / "3.png").write_bytes(whole[:60])
     (folder / "a dogs" / "4.jpg").write_text("no image")
     saved(folder / "a dogs", "5.png", picture((8, 8)))
-    data = load_image_folder(folder)
+    data = load_image_folder(FakeRun("full"), folder)
     assert data.labels.tolist() == [0, 0, 1, 1] and len(data.images) == 4
     assert data.report.startswith("images: 4 of 7 images in 2 classes")
     assert data.report.endswith(
@@ -201,48 +201,48 @@ def test_images_that_cannot_be_used_are_counted_and_named(folder):
 def test_a_class_without_images(folder):
     (folder / "c birds").mkdir()
     with pytest.raises(DataError, match=r"no images in c birds\. Put .*\.jpg.* files there, or remove"):
-        load_image_folder(folder)
+        load_image_folder(FakeRun("full"), folder)
 
 
 def test_a_class_without_an_image_that_can_be_read(folder):
     for path in (folder / "b cats").iterdir():
         path.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"no image of b cats can be used; skipped 2: unreadable \(b cats/1"):
-        load_image_folder(folder)
+        load_image_folder(FakeRun("full"), folder)
 
 
 def test_nothing_that_can_be_read(folder):
     for path in folder.rglob("*.*"):
         path.write_bytes(b"no image")
     with pytest.raises(DataError, match="no image of a dogs, b cats can be used; skipped 4"):
-        load_image_folder(folder)
+        load_image_folder(FakeRun("full"), folder)
 
 
 def test_a_single_class(folder):
     shutil.rmtree(folder / "a dogs")
     with pytest.raises(DataError, match=r"holds the class b cats only\. At least two classes"):
-        load_image_folder(folder)
+        load_image_folder(FakeRun("full"), folder)
 
 
 def test_images_without_folders_of_classes(tmp_path):
     saved(tmp_path / "images", "1.png")
     with pytest.raises(DataError, match=r"holds no folder of a class.*one folder a class"):
-        load_image_folder(tmp_path / "images")
+        load_image_folder(FakeRun("full"), tmp_path / "images")
 
 
 def test_no_folder(tmp_path, monkeypatch):
     with pytest.raises(
         DataError, match=r"nowhere cannot be read \(No such file or directory\): name a folder"
     ):
-        load_image_folder(tmp_path / "nowhere")
+        load_image_folder(FakeRun("full"), tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"1\.png cannot be read \(Not a directory\)"):
-        load_image_folder(saved(tmp_path, "1.png"))
+        load_image_folder(FakeRun("full"), saved(tmp_path, "1.png"))
     monkeypatch.delenv("COURSE_DATA", raising=False)
     with pytest.raises(DataError, match=r"not set\. Set COURSE_DATA to a folder with one folder a"):
-        load_image_folder()
+        load_image_folder(FakeRun("full"))
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     with pytest.raises(DataError, match="no images there"):
-        load_image_folder()
+        load_image_folder(FakeRun("full"))
 
 
 @pytest.fixture

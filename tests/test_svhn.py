@@ -20,7 +20,7 @@ from sample import digit_struct_writer
 from utils import svhn
 from utils.datasets import load_svhn
 from utils.digit_struct import FIELDS, read_annotations, read_boxes
-from utils.storage import ROOT, DataError, unpack
+from utils.storage import ROOT, DataError, sha256_of, unpack
 from utils.svhn import (
     crop,
     digits_of,
@@ -247,7 +247,7 @@ def test_crop_is_what_lies_in_the_box(tmp_path):
 
 def test_write_and_read(folder, tmp_path):
     target = tmp_path / "new" / "train.h5"
-    assert write_split(folder, target, name="mine") == {}
+    assert write_split(folder, target) == {}
     split = read_split(target)
     assert split["images"].shape == (4, 32, 32, 3) and split["images"].dtype == np.uint8
     assert split["X"].shape == (4, 32, 32, 1) and split["X"].dtype == np.float32
@@ -257,7 +257,7 @@ def test_write_and_read(folder, tmp_path):
     np.testing.assert_array_equal(split["images"][1], crop(folder / "2.png", BOXES[1][:, 1:]))
     np.testing.assert_allclose(split["X"], standardised(split["images"]), atol=0.002)
     facts = facts_of(target)
-    assert (facts["annotated"], facts["skipped"], facts["name"]) == (4, "0", "mine")
+    assert facts == {"annotated": 4, "skipped": "0"}
 
 
 def test_half_precision_is_rounded_rightly(tmp_path):
@@ -349,13 +349,14 @@ def test_no_usable_image_is_an_error(folder, tmp_path):
         (folder / name).unlink()
     with pytest.raises(DataError, match=r"no image can be used; skipped 4: image missing"):
         write_split(folder, tmp_path / "x.h5")
-    assert not list(tmp_path.glob("x.h5*"))
+    assert not list(tmp_path.glob("*x.h5*"))
 
 
 @pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()])
 def test_a_full_disk_or_an_interruption_leaves_no_half_file(folder, tmp_path, monkeypatch, fault):
     target = tmp_path / "x.h5"
-    write_split(folder, target, name="earlier")
+    write_split(folder, target)
+    earlier = target.read_bytes()
     with monkeypatch.context() as patch:
 
         def failing(file, rows):
@@ -366,8 +367,8 @@ def test_a_full_disk_or_an_interruption_leaves_no_half_file(folder, tmp_path, mo
         expected = DataError if isinstance(fault, OSError) else KeyboardInterrupt
         with pytest.raises(expected, match="No space left" if isinstance(fault, OSError) else None):
             write_split(folder, target)
-    assert [path.name for path in tmp_path.glob("x.h5*")] == ["x.h5"]
-    assert facts_of(target)["name"] == "earlier"
+    assert [path.name for path in tmp_path.glob("*x.h5*")] == ["x.h5"]
+    assert target.read_bytes() == earlier
     write_split(folder, target)
     assert len(read_split(target)["length"]) == 4
 
@@ -476,21 +477,24 @@ def test_an_archive_in_the_cache_must_be_the_published_one(course_data, folder, 
 
 def test_made_once_and_again_when_something_changed(course_data, monkeypatch):
     source = write_folder(course_data / "svhn" / "train")
-    made = []
-    monkeypatch.setattr(
-        svhn, "write_split", lambda *args, **notes: made.append(args[2:4]) or write_split(*args, **notes)
-    )
-    path = ensure_dataset("full", "train")
-    assert ensure_dataset("full", "train") == path and len(made) == 1
-    assert ensure_dataset("full", "train", side=24) != path and len(made) == 2
-    assert ensure_dataset("full", "train", margin=0.2) != path
+    made, run = [], FakeRun("full")
+    monkeypatch.setattr(svhn, "write_split", lambda *args: made.append(args[2:4]) or write_split(*args))
+    path, name, sha256 = ensure_dataset(run, "train")
+    assert (name, sha256) == ("svhn (the reader's own)", sha256_of(source))
+    assert ensure_dataset(run, "train").path == path and len(made) == 1
+    assert ensure_dataset(run, "train", side=24).path != path and len(made) == 2
+    assert ensure_dataset(run, "train", margin=0.2).path != path
     assert made[-1] == (32, 0.2) and len(made) == 3
     path.write_bytes(b"damaged")
-    ensure_dataset("full", "train")
+    assert ensure_dataset(run, "train").path == path
     assert len(made) == 4 and len(read_split(path)["length"]) == 4
+    monkeypatch.setattr(svhn, "FORMAT", -1)
+    assert ensure_dataset(run, "train").path != path and len(made) == 5
     picture(seed=9).save(source / "1.png")
-    ensure_dataset("full", "train")
-    assert len(made) == 5
+    other = ensure_dataset(run, "train").path
+    assert other != path and len(made) == 6
+    kept = sorted(file.name[: -len("-0123456789abcdef.h5")] for file in other.parent.glob("*.h5"))
+    assert kept == ["train-24-0.1", "train-32-0.1", "train-32-0.2"]  # one each: the earlier ones are gone
 
 
 def test_damage_within_the_file_is_noticed(folder, tmp_path):
@@ -508,22 +512,23 @@ def test_damage_within_the_file_is_noticed(folder, tmp_path):
 @pytest.mark.parametrize(("scale", "split"), [("sample", "extra"), ("full", "validation")])
 def test_unknown_splits(scale, split):
     with pytest.raises(DataError, match="There is no split"):
-        svhn.raw_split(scale, split)
+        svhn.raw_split(FakeRun(scale), split)
 
 
 ASK = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from utils import svhn
 log, svhn.BUILD = Path(sys.argv[1]), Path(sys.argv[2])
 original = svhn.write_split
-def slow(*args, **notes):
+def slow(*args):
     with log.open("a") as file:
         file.write("made\\n")
     time.sleep(1)
-    return original(*args, **notes)
+    return original(*args)
 svhn.write_split = slow
-print(len(svhn.read_split(svhn.ensure_dataset("full", "train"))["length"]))
+print(len(svhn.read_split(svhn.ensure_dataset(SimpleNamespace(scale="full"), "train").path)["length"]))
 """
 
 
@@ -547,8 +552,8 @@ def test_a_maker_that_was_killed_does_not_block_the_next(course_data, folder, tm
         time.sleep(0.05)
     process.kill()
     process.wait()
-    assert log.exists() and not list(build.rglob("train-32-0.1.h5"))
-    assert len(read_split(ensure_dataset("full", "train"))["length"]) == 4
+    assert log.exists() and not list(build.rglob("train-32-0.1-*.h5"))
+    assert len(read_split(ensure_dataset(FakeRun("full"), "train").path)["length"]) == 4
 
 
 def test_the_sample_comes_in_the_publishers_form(capsys):

@@ -7,9 +7,9 @@ import nbformat
 from PIL import Image
 
 from tools import notebooks
-from utils import results
+from utils.storage import ROOT, atomic
 
-SHEET = results.ROOT / "results" / "contact_sheet.png"
+SHEET = ROOT / "results" / "contact_sheet.png"
 TAG = "contact-sheet"
 WIDTH, GAP = 600, 24  # of a column, and between figures, in pixels
 
@@ -40,9 +40,8 @@ def update() -> None:
     for i, column in enumerate(columns):
         for figure, top in column:
             sheet.paste(figure, (GAP + i * (WIDTH + GAP), top))
-    partial = SHEET.with_suffix(".part.png")
-    sheet.save(partial, optimize=True)
-    partial.replace(SHEET)
+    with atomic(SHEET) as partial:
+        sheet.save(partial, optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Bottleneck features: what a network makes of images, computed once and kept under build/features/."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,18 +10,9 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from utils.networks import Network
-from utils.storage import BUILD, DataError, sha256_of_array
+from utils.storage import BUILD, DataError, atomic, kept_as, remove_earlier, sha256_of_array
 
-FORMAT = 1  # of the files written; one of another format is made anew
-# the name of an attribute of the file -> what is told where it differs
-REASONS = {
-    "format": "another format",
-    "images": "other images",
-    "weights": "other weights",
-    "layer": "another layer",
-    "shape": "another shape",
-    "preprocessing": "other preprocessing",
-}
+FORMAT = 1  # of the files written; those of another one have other names
 
 
 def bottleneck_features(
@@ -31,11 +21,12 @@ def bottleneck_features(
     """The output of a network, or of one of its layers, for each image.
 
     images: uint8 or float, (n, h, w, 3), from 0 to 255; the network's own preprocessing is applied. cache: the name
-    under which the features are kept, for example "05-sample-train"; each backend has a file of its own.
+    under which the features are kept, for example "05-sample-train"; each backend has files of its own.
     layer: name of a layer, by default the network's output. Returns float32, (n, *shape of the layer's output).
 
-    Features kept for other images, weights, layers or preprocessing, or in a damaged file, are made anew, and one
-    line says why. Who asks while another process makes them waits.
+    The file's name goes on with the hash of images, weights, layer and preprocessing, so that features of anything
+    else are never taken for these; they take the place of those kept under this cache before. A damaged file is made
+    anew, and one line says so. Who asks while another process makes them waits.
 
     Raises ValueError for images of another shape, an unknown layer, or a cache that is no plain name; DataError where
     the file cannot be written.
@@ -51,24 +42,29 @@ def bottleneck_features(
         model = keras.Model(
             model.inputs, model.get_layer(layer).output
         )  # ValueError: no such layer, those there are
-    wanted = {
-        "format": FORMAT,
-        "images": sha256_of_array(images),
-        "weights": sha256_of_array(*(keras.ops.convert_to_numpy(weight) for weight in model.weights)),
-        "layer": layer or "output",
-        "shape": str((len(images), *model.compute_output_shape((1, *images.shape[1:]))[1:])),
-        "preprocessing": _described(network),
-    }
-    target = BUILD / "features" / f"{cache}-{keras.backend.backend()}.h5"
+    shape = (len(images), *model.compute_output_shape((1, *images.shape[1:]))[1:])
+    folder, prefix = BUILD / "features", f"{cache}-{keras.backend.backend()}"
+    target = kept_as(
+        folder, prefix, ".h5",
+        format=FORMAT,
+        images=sha256_of_array(images),
+        weights=sha256_of_array(*(keras.ops.convert_to_numpy(weight) for weight in model.weights)),
+        layer=layer or "output",
+        shape=str(shape),
+        preprocessing=_described(network),
+    )  # fmt: skip
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
-            features, why_not = _read(target, wanted)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{prefix}.lock"):
+            features = _read(target, shape)
             if features is None:
-                if why_not:
-                    print(f"{target.name} is made anew: {why_not}")
+                if target.exists():
+                    print(f"{target.name} is damaged: it is made anew.")
                 features = _extract(model, network, images, batch_size, title=cache)
-                _write(target, features, wanted)
+                with atomic(target) as partial, h5py.File(partial, "w") as file:
+                    # with checksums, so that damage is noticed when it is read
+                    file.create_dataset("features", data=features, fletcher32=True)
+                remove_earlier(target)
     except OSError as error:
         raise DataError(
             f"{target} cannot be written ({error}). Free some space, or mend its folder's permissions; "
@@ -104,31 +100,11 @@ def _extract(
     return features
 
 
-def _read(path: Path, wanted: dict) -> tuple[np.ndarray | None, str]:
-    """The features in a file, or None and why not ("" where there is no file)."""
-    if not path.exists():
-        return None, ""
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The features in a file; None where there is no file, or a damaged one."""
     try:
         with h5py.File(path) as file:
-            differing = [why for name, why in REASONS.items() if file.attrs.get(name) != wanted[name]]
-            if differing:
-                return None, ", ".join(differing)
             features = file["features"][()]
     except (OSError, KeyError, RuntimeError, ValueError, TypeError):
-        return None, "the file is damaged"
-    if features.dtype != np.float32 or str(features.shape) != wanted["shape"]:
-        return None, "the file is damaged"
-    return features, ""
-
-
-def _write(target: Path, features: np.ndarray, notes: dict) -> None:
-    """Write the file complete or not at all."""
-    partial = target.with_name(f"{target.name}.part{os.getpid()}")
-    try:
-        with h5py.File(partial, "w") as file:
-            # with checksums, so that damage is noticed when it is read
-            file.create_dataset("features", data=features, fletcher32=True)
-            file.attrs.update(dtype="float32", **notes)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        return None
+    return features if features.dtype == np.float32 and features.shape == shape else None

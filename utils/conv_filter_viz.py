@@ -8,7 +8,6 @@ It draws the slim VGG16; with COURSE_SCALE=full a network of keras.applications 
 import argparse
 import math
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from utils.interpret import visualise_filters
 from utils.networks import ARCHITECTURES, Network, load_network
 from utils.run import Run
-from utils.storage import DataError
+from utils.storage import DataError, atomic
 
 MARGIN = 5  # pixels between the pictures
 
@@ -39,9 +38,8 @@ def sheet(pictures: np.ndarray) -> np.ndarray:
 
 def write_png(path: Path, image: np.ndarray) -> None:
     """Write an image, complete or not at all."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="partial-") as partial:
-        Image.fromarray(image).save(Path(partial) / path.name, format="PNG")
-        (Path(partial) / path.name).replace(path)
+    with atomic(path) as partial:
+        Image.fromarray(image).save(partial, format="PNG")
 
 
 def draw(

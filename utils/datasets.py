@@ -14,10 +14,10 @@ from sklearn.datasets import load_sample_image
 
 from utils.cifar10 import CIFAR10, read_batches
 from utils.images import SMALLEST, open_image
-from utils.prices import complete_returns, describe, lagged, month_end_closes
-from utils.published import Published, find, given_name, in_course_data, not_found
+from utils.prices import complete_returns, describe, lagged, month_end_closes, outcomes, winsorised
+from utils.published import Published, bundled, described, find, in_course_data, not_found
 from utils.run import Run
-from utils.storage import SAMPLE, DataError, read_npz, sha256_of
+from utils.storage import DataError, read_npz, sha256_of_array
 from utils.svhn import ensure_dataset, facts_of, read_split
 
 # Published by Keras; the hash is the one in keras.datasets.mnist.
@@ -53,11 +53,11 @@ def load_mnist(run: Run, note_as: str = "") -> tuple[Split, Split]:
     Raises DataError.
     """
     if run.scale == "sample":
-        path, name = SAMPLE / "digits.npz", "sample digits"
+        path, name, sha256 = bundled("digits.npz", "sample digits")
     else:
-        path, name = find(MNIST)
+        path, name, sha256 = find(MNIST)
     train, test = _read_npz(path, "MNIST", (28, 28))
-    facts = {"name": name, "sha256": sha256_of(path), "n_train": len(train[0]), "n_test": len(test[0])}
+    facts = {"name": name, "sha256": sha256, "n_train": len(train[0]), "n_test": len(test[0])}
     run.note_data(**{note_as + fact: value for fact, value in facts.items()})
     print(f"{name}: {len(train[0]):,} training and {len(test[0]):,} test images, 28 × 28")
     return train, test
@@ -74,12 +74,12 @@ def load_cifar10(run: Run) -> tuple[Split, Split]:
     Raises DataError.
     """
     if run.scale == "sample":
-        path, name = SAMPLE / "scenes.npz", "sample scenes"
+        path, name, sha256 = bundled("scenes.npz", "sample scenes")
         train, test = _read_npz(path, "CIFAR-10", (32, 32, 3))
     else:
-        path, name = find(CIFAR10)
+        path, name, sha256 = find(CIFAR10)
         train, test = read_batches(path).values()
-    run.note_data(name=name, sha256=sha256_of(path), n_train=len(train[0]), n_test=len(test[0]))
+    run.note_data(name=name, sha256=sha256, n_train=len(train[0]), n_test=len(test[0]))
     print(f"{name}: {len(train[0]):,} training and {len(test[0]):,} test images, 32 × 32, in colour")
     return train, test
 
@@ -108,23 +108,17 @@ def load_monthly_returns(
     Raises DataError.
     """
     if run.scale == "sample":
-        path, name = SAMPLE / "prices.csv.xz", "sample panel"
+        path, name, sha256 = bundled("prices.csv.xz", "sample panel")
     else:
         path, why_not = in_course_data(*PRICES)
         if not path:
             raise not_found("WIKI/PRICES", " or ".join(PRICES), [why_not])
-        name = given_name(path)
+        path, name, sha256 = described(path)
     closes, repairs = month_end_closes(path, start, end)
     returns, dropped = complete_returns(closes, str(path))
-    features = lagged(returns, lags)
-    if returns.index[0] > pd.Timestamp(training_end):
-        raise DataError(
-            f"{path}: the returns start in {returns.index[0]:%Y-%m}, after the training years ({training_end})."
-        )
-    low, high = np.quantile(returns.loc[:training_end], [0.01, 0.99])
-    realised = returns.iloc[lags:].stack()
-    realised.index = features.index
-    run.note_data(name=name, sha256=sha256_of(path), n_tickers=returns.shape[1])
+    features = winsorised(lagged(returns, lags), returns, training_end, str(path))
+    realised, labels = outcomes(returns, lags)
+    run.note_data(name=name, sha256=sha256, n_tickers=returns.shape[1])
     print(
         f"{name}: {returns.index[0]:%Y-%m} to {returns.index[-1]:%Y-%m}, kept {returns.shape[1]:,} of {closes.shape[1]:,} tickers"
     )
@@ -132,9 +126,9 @@ def load_monthly_returns(
         if text := describe(counts):
             print(f"{what}: {text}")
     return MonthlyReturns(
-        features.clip(low, high).astype("float32"),
-        (realised > 0).astype("uint8").rename("up"),
-        realised.rename("return"),
+        features,
+        labels,
+        realised,
         _simulated_probability(path, features.index) if run.scale == "sample" else None,
     )
 
@@ -151,30 +145,28 @@ def load_svhn(
 
     Raises DataError.
     """
-    paths = {
-        split: ensure_dataset(run.scale, split, side, margin)
+    found = {
+        split: ensure_dataset(run, split, side, margin)
         for split in ("train", *(["extra"] if extra else []), "test")
     }
-    facts = {split: facts_of(path) for split, path in paths.items()}
-    splits = {split: read_split(path) for split, path in paths.items()}
-    for split, arrays in splits.items():
-        annotated, skipped = int(facts[split]["annotated"]), facts[split]["skipped"]
-        print(
-            f"{facts[split]['name']}, {split}: kept {len(arrays['length']):,} of {annotated:,} images, skipped {skipped}"
-        )
+    splits = {split: read_split(path) for split, (path, *_) in found.items()}
+    for split, (path, name, _) in found.items():
+        annotated, skipped = (facts_of(path)[fact] for fact in ("annotated", "skipped"))
+        kept = len(splits[split]["length"])
+        print(f"{name}, {split}: kept {kept:,} of {annotated:,} images, skipped {skipped}")
     train, test = splits["train"], splits["test"]
     if extra:
         train = {key: np.concatenate([train[key], splits["extra"][key]]) for key in train}
-        run.note_data(sha256_extra=facts["extra"]["sha256"])
+        run.note_data(sha256_extra=found["extra"].sha256)
     run.note_data(
-        name=facts["train"]["name"] + (" with extra" if extra else ""), sha256=facts["train"]["sha256"],
-        sha256_test=facts["test"]["sha256"], n_train=len(train["length"]), n_test=len(test["length"]),
+        name=found["train"].name + (" with extra" if extra else ""), sha256=found["train"].sha256,
+        sha256_test=found["test"].sha256, n_train=len(train["length"]), n_test=len(test["length"]),
     )  # fmt: skip
     return train, test
 
 
-def load_photo(path: str | Path | None = None) -> np.ndarray:
-    """A photograph in grey: the one of a building that scikit-learn ships, or the reader's own.
+def load_photo(run: Run, path: str | Path | None = None) -> np.ndarray:
+    """A photograph in grey: at either scale the one of a building that scikit-learn ships, or the reader's own.
 
     path: any image, see `utils.images.open_image`; it is reduced to 640 pixels at most. Returns float32,
     (rows, columns), from 0 (black) to 1 (white), with the weights 0.299, 0.587, 0.114 for red, green and blue (ITU-R BT.601).
@@ -182,16 +174,19 @@ def load_photo(path: str | Path | None = None) -> np.ndarray:
     Raises DataError where the file is missing, no image, or smaller than 16 pixels.
     """
     if path is None:
-        picture = Image.fromarray(load_sample_image("china.jpg"))
+        picture, name = Image.fromarray(load_sample_image("china.jpg")), "china.jpg, which scikit-learn ships"
     else:
-        picture = open_image(path)
+        picture, name = open_image(path), f"{Path(path).name} (the reader's own)"
         picture.thumbnail((640, 640))
         if min(picture.size) < SMALLEST:
             raise DataError(
                 f"{path} is a strip of {picture.width} × {picture.height} pixels once it is reduced to 640. "
                 "Use an image of another shape."
             )
-    return np.asarray(picture.convert("L"), dtype="float32") / 255
+    photo = np.asarray(picture.convert("L"), dtype="float32") / 255
+    run.note_data(name=name, sha256=sha256_of_array(photo))
+    print(f"{name}: {photo.shape[0]} × {photo.shape[1]} pixels, in grey")
+    return photo
 
 
 def _simulated_probability(path: Path, index: pd.MultiIndex) -> pd.Series:

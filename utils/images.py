@@ -34,6 +34,7 @@ class ImageFolder(NamedTuple):
     labels: np.ndarray  # int64, (n,), places in class_names
     class_names: tuple[str, ...]  # the names of the folders, in order
     report: str  # how many images of each class, and which files were left out
+    sha256: str  # of images and labels
 
 
 def open_image(path: str | Path) -> Image.Image:
@@ -63,11 +64,12 @@ def load_image(path: str | Path, side: int) -> np.ndarray:
     return np.asarray(ImageOps.fit(open_image(path), (side, side), Image.Resampling.LANCZOS))
 
 
-def load_image_folder(folder: str | Path | None = None, side: int = 64) -> ImageFolder:
+def load_image_folder(run: Run, folder: str | Path | None = None, side: int = 64) -> ImageFolder:
     """The images of a folder that has one folder a class; by default COURSE_DATA/images.
 
     side: of the images returned, see `load_image`. Files of other types and hidden files are passed over; images that
-    cannot be read or have less than 16 rows or columns are left out, and the report counts and names them.
+    cannot be read or have less than 16 rows or columns are left out, and the report counts and names them. What the
+    images are is noted in the run as "own_images", beside the notebook's main data.
 
     Raises DataError where there is no folder, fewer than two classes, or a class without an image that can be used.
     """
@@ -100,7 +102,10 @@ def load_image_folder(folder: str | Path | None = None, side: int = 64) -> Image
         )
     each = ", ".join(f"{name} {count:,}" for name, count in zip(paths, counts, strict=True))
     report = f"{folder.name}: {len(images):,} of {total:,} images in {len(paths)} classes ({each}), skipped {left_out}"
-    return ImageFolder(np.stack(images), np.array(labels, "int64"), tuple(paths), report)
+    images, labels = np.stack(images), np.array(labels, "int64")
+    sha256 = sha256_of_array(images, labels)
+    run.note_data(own_images=f"{len(images)} images in {len(paths)} classes, SHA-256 {sha256}")
+    return ImageFolder(images, labels, tuple(paths), report, sha256)
 
 
 def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]:
@@ -114,7 +119,7 @@ def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]
     Raises DataError as `load_image_folder` does, and where a class has fewer than ten images or there are more than
     256 classes.
     """
-    found = load_image_folder(side=side)
+    found = load_image_folder(run, side=side)
     counts = np.bincount(found.labels)
     if counts.min() < FEWEST_OWN:
         few = found.class_names[counts.argmin()]
@@ -137,7 +142,7 @@ def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]
     ]
     run.note_data(
         name=f"own images ({len(counts)} classes)",
-        sha256=sha256_of_array(found.images, found.labels),
+        sha256=found.sha256,
         n_train=len(parts[0][0]),
         n_test=len(parts[1][0]),
     )
@@ -165,7 +170,7 @@ def load_pictures(run: Run, side: int) -> tuple[np.ndarray, list[str]]:
         pictures = [Image.fromarray(photo).crop(box) for photo in photographs.values() for box in corners]
         names = [name for name in photographs for _ in corners]
         if in_course_data("images")[0]:
-            own = load_image_folder(side=side)
+            own = load_image_folder(run, side=side)
             first = [
                 place for label in np.unique(own.labels) for place in np.flatnonzero(own.labels == label)[:6]
             ]

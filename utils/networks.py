@@ -128,8 +128,8 @@ def load_network(
             )
         shape = _checked_shape(name, input_shape or (None, None, 3), SLIM_SMALLEST)
         model = slim_vgg16.slim_vgg16(include_top=include_top, input_shape=shape)
-        path, given = slim_vgg16.WEIGHTS, "slim VGG16, pretrained on scenes of emoji"
-        given += "" if include_top else ", without its top"
+        given = "slim VGG16, pretrained on scenes of emoji" + ("" if include_top else ", without its top")
+        sha256 = sha256_of(slim_vgg16.WEIGHTS)
         preprocess, side, decode = slim_vgg16.preprocess_input, SLIM_SIDE, slim_vgg16.decode
     else:
         known = ARCHITECTURES[name]
@@ -141,11 +141,10 @@ def load_network(
             raise DataError(
                 f"{name} with its top takes images of {usual}, not {shape}: use include_top=False."
             )
-        path, given = find(known.weights(name, include_top))
+        path, given, sha256 = find(known.weights(name, include_top))
         model = _with_weights(name, path, include_top, shape)
         given = given if given.startswith(name) else f"{name}: {given}"
         preprocess, side, decode = _without_side_effect(known.preprocess), known.side, decode_imagenet
-    sha256 = sha256_of(path)
     run.note_data(**{f"weights_{name}{'' if include_top else '_notop'}": f"{given}, SHA-256 {sha256}"})
     text = f"{given}; {model.count_params():,} parameters, SHA-256 {sha256[:12]}…"
     print(text)
@@ -228,7 +227,7 @@ def _without_side_effect(preprocess: Callable) -> Callable[[np.ndarray], np.ndar
 
 @cache
 def _imagenet_names() -> list[str]:
-    path, _ = find(CLASS_NAMES)
+    path = find(CLASS_NAMES).path
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         return [index[str(i)][1].replace("_", " ") for i in range(1000)]

@@ -1,4 +1,5 @@
-"""Monthly returns from a table of prices: read in pieces, counted repairs, windows of lagged returns.
+"""Monthly returns from a table of prices: read in pieces, counted repairs, windows of lagged returns,
+winsorised, and the labels beside them.
 
 The table is WIKI/PRICES as Quandl and Nasdaq Data Link published it, or any other with the columns ticker, date and
 adj_close: one row a stock and day (or week). Only a month's last close counts.
@@ -93,6 +94,30 @@ def lagged(returns: pd.DataFrame, lags: int) -> pd.DataFrame:
     return pd.DataFrame(
         columns.T, index=index, columns=[f"lag {lag}" for lag in range(lags, 0, -1)], copy=False
     )
+
+
+def winsorised(features: pd.DataFrame, returns: pd.DataFrame, training_end: str, source: str) -> pd.DataFrame:
+    """Lagged returns clipped to the 1 % and 99 % quantiles of all returns up to training_end; float32, (n, lags).
+
+    So no later return has a say in them. features: as `lagged` gives them; returns: (month ends, tickers);
+    training_end: a month such as "2014-12". Raises DataError where the returns start after it.
+    """
+    if returns.index[0] > pd.Timestamp(training_end):
+        raise DataError(
+            f"{source}: the returns start in {returns.index[0]:%Y-%m}, after the training years ({training_end})."
+        )
+    low, high = np.quantile(returns.loc[:training_end], [0.01, 0.99])
+    return features.clip(low, high).astype("float32")
+
+
+def outcomes(returns: pd.DataFrame, lags: int) -> tuple[pd.Series, pd.Series]:
+    """What the months that `lagged` describes then brought, in the same order: returns, float64, and labels, uint8.
+
+    A label is 1 where the month's return is above zero.
+    """
+    realised = returns.iloc[lags:].stack().rename("return")
+    realised.index = realised.index.set_names(["date", "ticker"])
+    return realised, (realised > 0).astype("uint8").rename("up")
 
 
 def describe(counts: Counter) -> str:

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from utils.storage import DataError, digest_of, sha256_of
+from utils.storage import SAMPLE, DataError, digests_of, files_in, sha256_of, sha256_of_names
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Published:
     folder: str = ""  # what an archive unpacks to; in COURSE_DATA it may stand in the archive's place
     under: str = ""  # the folder of COURSE_DATA that holds it, where it is one of several files
     folder_md5: Mapping[str, str] = field(default_factory=dict)  # published hashes of the folder's files
+
+
+class Found(NamedTuple):
+    """A file or folder that was found."""
+
+    path: Path
+    name: str  # what to call it
+    sha256: str  # of a folder, as `sha256_of` gives it
 
 
 def in_course_data(*names: str, under: str = "") -> tuple[Path | None, str]:
@@ -62,31 +71,32 @@ def not_found(name: str, filename: str, looked: list[str]) -> DataError:
     )
 
 
-def find(published: Published) -> tuple[Path, str]:
-    """Path and name of a published file: from COURSE_DATA, Keras's cache, or downloaded into that cache.
+def find(published: Published) -> Found:
+    """A published file: from COURSE_DATA, Keras's cache, or downloaded into that cache.
 
-    The name is the publisher's where the hashes are; else what dataset.json beside the file calls it. A file whose
+    Its name is the publisher's where the hashes are; else what dataset.json beside the file calls it. A file whose
     hash nobody publishes is not downloaded; Keras's cache may hold it.
     Raises DataError, with all places that were tried.
     """
     wanted = [name for name in (published.folder, published.filename) if name]
     path, why_not = in_course_data(*wanted, under=published.under)
     if path:
-        return path, given_name(path, published)
+        return described(path, published)
     looked = [why_not]
     wanted = [f"{published.under}/{name}" if published.under else name for name in wanted]
 
     cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / published.cache_folder
     cached = cache / (published.cached or published.filename)
     published_hash = published.sha256 or published.md5
-    if not cached.exists():
-        looked.append(f"Keras's cache: no {cached}")
-    elif not published_hash:
-        return cached, f"{cached.name} (from Keras's cache; no hash is published)"
-    elif _is_published(cached, published):
-        return cached, published.name
-    else:
+    if cached.exists():
+        is_published, sha256 = _identified(cached, published)
+        if is_published:
+            return Found(cached, published.name, sha256)
+        if not published_hash:
+            return Found(cached, f"{cached.name} (from Keras's cache; no hash is published)", sha256)
         looked.append(f"Keras's cache: {cached} is not the published file (its hash differs)")
+    else:
+        looked.append(f"Keras's cache: no {cached}")
     if not published_hash:
         looked.append(f"download: not tried, since no hash is published; fetch {published.url} yourself")
         raise not_found(published.name, " or ".join(wanted), looked)
@@ -108,35 +118,49 @@ def find(published: Published) -> tuple[Path, str]:
     except Exception as error:  # get_file raises plain Exception for a failed request
         looked.append(f"download: {error}")
     else:
-        return cached, published.name
+        return Found(cached, published.name, published.sha256 or sha256_of(cached))
 
     raise not_found(published.name, " or ".join(wanted), looked)
 
 
-def given_name(path: Path, published: Published | None = None) -> str:
-    """What to call a file of the reader's own: published, as its folder's dataset.json says, or unverified."""
-    if published and _is_published(path, published):
-        return published.name
+def described(path: Path, published: Published | None = None) -> Found:
+    """A file or folder of the reader's own and what to call it: published, as its folder's dataset.json says, or
+    unverified."""
+    is_published, sha256 = _identified(path, published)
+    return Found(path, published.name if is_published else _given_name(path, published), sha256)
+
+
+def bundled(filename: str, name: str) -> Found:
+    """A file of the sample, and what to call it."""
+    return Found(SAMPLE / filename, name, sha256_of(SAMPLE / filename))
+
+
+def _given_name(path: Path, published: Published | None) -> str:
     if published and published.under:
         path = path.parent
+    unverified = f"{path.name} (the reader's own)"
     names = path.parent / "dataset.json"
     if not names.exists():
-        return f"{path.name} (the reader's own)"
+        return unverified
     try:
         given = json.loads(names.read_text(encoding="utf-8"))
-        return str(given.get(path.name, f"{path.name} (the reader's own)"))
+        return str(given.get(path.name, unverified))
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(
             f'{names} is not a JSON object of names such as {{"{path.name}": "…"}}: {error}'
         ) from error
 
 
-def _is_published(path: Path, published: Published) -> bool:
-    if path.is_dir():
-        files = published.folder_md5
-        return bool(files) and all(
-            (path / name).is_file() and digest_of(path / name, "md5") == md5 for name, md5 in files.items()
-        )
-    if published.sha256:
-        return sha256_of(path) == published.sha256
-    return bool(published.md5) and digest_of(path, "md5") == published.md5
+def _identified(path: Path, published: Published | None) -> tuple[bool, str]:
+    """Whether a file or folder is the published one, and its SHA-256; every file is read once."""
+    if not path.is_dir():
+        if published and published.md5 and not published.sha256:
+            sha256, md5 = digests_of(path, "sha256", "md5")
+            return md5 == published.md5, sha256
+        sha256 = sha256_of(path)
+        return bool(published) and sha256 == published.sha256, sha256
+    if not (expected := published.folder_md5 if published else {}):
+        return False, sha256_of(path)
+    digests = {file.name: digests_of(file, "sha256", "md5") for file in files_in(path)}
+    sha256 = sha256_of_names({name: sha256 for name, (sha256, _) in digests.items()})
+    return all(name in digests and digests[name][1] == md5 for name, md5 in expected.items()), sha256

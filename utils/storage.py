@@ -3,10 +3,14 @@
 import hashlib
 import json
 import lzma
+import os
+import re
 import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,46 @@ BUILD = ROOT / "build"  # what running it makes; may be deleted
 
 class DataError(RuntimeError):
     """A dataset is missing, damaged or not what it should be; the message says what to do."""
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside path, to write a file to: at the end the file takes path's place, complete.
+
+    After an exception it is removed, and what was at path stays. Its name is this process's own, ends as path's does
+    (some libraries go by that), and starts with a dot. The folder around is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part.{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        with suppress(OSError):  # whatever went wrong before is what the caller is to hear of
+            partial.unlink()
+
+
+def kept_as(folder: Path, prefix: str, suffix: str, **made_from: str | int | float) -> Path:
+    """The path of a file that is computed once: folder/prefix-HASH.suffix, of the hash of all it is made from.
+
+    So a file made from anything else has another name, and one that is there is the right one.
+    """
+    content = json.dumps(made_from, sort_keys=True)
+    return folder / f"{prefix}-{hashlib.sha256(content.encode()).hexdigest()[:16]}{suffix}"
+
+
+def remove_earlier(path: Path) -> None:
+    """Remove the files that `kept_as` named like this one but for the hash, and what killed writers left of any.
+
+    To be called by who holds the prefix's lock, after writing: so a folder keeps one file a prefix, and a file that
+    nobody will ask for again does not fill the disk.
+    """
+    prefix, suffix = path.stem.rpartition("-")[0], path.suffix
+    alike = re.compile(rf"{re.escape(prefix)}-[0-9a-f]{{16}}{re.escape(suffix)}")
+    for other in path.parent.iterdir():
+        name = re.sub(r"\.part\.\d+(\.\w+)?$", "", other.name.removeprefix("."))
+        if alike.fullmatch(name) and other != path:
+            other.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict:
@@ -41,10 +85,8 @@ def write_json(path: Path, content: dict) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def unpack(archive: Path, target: Path, member: str) -> None:
@@ -94,9 +136,22 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file; of a folder, that of what `sha256sum *` prints in it. Raises DataError."""
     if path.is_dir():
-        lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    return digest_of(path, "sha256")
+        return sha256_of_names({file.name: sha256_of(file) for file in files_in(path)})
+    return digests_of(path, "sha256")[0]
+
+
+def sha256_of_names(sha256: Mapping[str, str]) -> str:
+    """SHA-256 of a folder, from those of its files by name, in order."""
+    lines = [f"{digest}  {name}\n" for name, digest in sha256.items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder, in order. Raises DataError."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror}): check its permissions.") from error
 
 
 def sha256_of_array(*arrays: np.ndarray) -> str:
@@ -108,10 +163,14 @@ def sha256_of_array(*arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def digest_of(path: Path, algorithm: str) -> str:
-    """Hexadecimal digest of a file, "sha256" or "md5". Raises DataError."""
+def digests_of(path: Path, *algorithms: str) -> list[str]:
+    """Hexadecimal digests of a file, read once, such as "sha256" and "md5". Raises DataError."""
+    digests = [hashlib.new(algorithm, usedforsecurity=False) for algorithm in algorithms]
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, algorithm).hexdigest()
+            while block := file.read(1 << 20):
+                for digest in digests:
+                    digest.update(block)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check the file's permissions.") from error
+    return [digest.hexdigest() for digest in digests]

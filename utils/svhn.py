@@ -1,7 +1,7 @@
 """Street View house numbers: from a folder of images and annotations to one HDF5 file a split."""
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -11,13 +11,16 @@ from tqdm import tqdm
 
 from utils.digit_struct import in_jobs, number_of_images, read_range, workers_for
 from utils.parallel import in_order
-from utils.published import Published, find
-from utils.storage import BUILD, SAMPLE, DataError, sha256_of, unpack
+from utils.published import Found, Published, bundled, find
+from utils.storage import BUILD, DataError, atomic, kept_as, remove_earlier, unpack
+
+if TYPE_CHECKING:  # the processes that crop do without Keras, which takes seconds to import
+    from utils.run import Run
 
 MOST_DIGITS = 5  # of a number
 NO_DIGIT = 10  # what stands in the places beyond a number's end
 GREY = np.array([0.2989, 0.5870, 0.1140], dtype="float32")  # the book's weights of red, green and blue
-FORMAT = 1  # of the files written; one of another format is made anew
+FORMAT = 1  # of the files written; those of another one have other names
 # The publisher gives no hashes; train's and test's are those that docTR (mindee) holds its downloads against.
 SVHN = {
     split: Published(
@@ -91,46 +94,46 @@ def crop(path: Path, boxes: np.ndarray, side: int = 32, margin: float = 0.1) -> 
         return np.asarray(image.convert("RGB").crop(box).resize((side, side), Image.Resampling.LANCZOS))
 
 
-def raw_split(scale: str, split: str) -> tuple[Path, str, str]:
+def raw_split(run: "Run", split: str) -> Found:
     """Folder with the images and digitStruct.mat of a split, its name and SHA-256 (of the archive, or the folder).
 
-    scale: sample or full; split: train, test or extra (full scale only). An archive is unpacked under build/, once.
-    Raises DataError.
+    split: train, test or extra (full scale only). An archive is unpacked under build/, once. Raises DataError.
     """
-    splits = ["train", "test"] if scale == "sample" else list(SVHN)
+    splits = ["train", "test"] if run.scale == "sample" else list(SVHN)
     if split not in splits:
-        raise DataError(f"There is no split {split!r} at the {scale} scale: choose {' or '.join(splits)}.")
-    path, name = (
-        (SAMPLE / "svhn" / f"{split}.tar.gz", "sample house numbers")
-        if scale == "sample"
-        else find(SVHN[split])
-    )
-    sha256 = sha256_of(path)
+        raise DataError(
+            f"There is no split {split!r} at the {run.scale} scale: choose {' or '.join(splits)}."
+        )
+    if run.scale == "sample":
+        path, name, sha256 = bundled(f"svhn/{split}.tar.gz", "sample house numbers")
+    else:
+        path, name, sha256 = find(SVHN[split])
     if path.is_dir():
-        return path, name, sha256
-    folder = BUILD / "svhn" / scale / f"{split}-{sha256[:8]}"
+        return Found(path, name, sha256)
+    folder = BUILD / "svhn" / run.scale / f"{split}-{sha256[:8]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             unpack(path, folder, split)
-    return folder, name, sha256
+    return Found(folder, name, sha256)
 
 
-def ensure_dataset(scale: str, split: str, side: int = 32, margin: float = 0.1) -> Path:
-    """The HDF5 file of a split; made where it is missing, unreadable, or of other images.
+def ensure_dataset(run: "Run", split: str, side: int = 32, margin: float = 0.1) -> Found:
+    """The HDF5 file of a split, the data's name and SHA-256; made where the file is missing or unreadable.
 
-    Who asks while another process makes the file waits for it. See `raw_split` and `write_split`. Raises DataError.
+    Its name holds the hash of the images and of how they are cut, so that other ones have a file of another name; the
+    earlier one of the same split, side and margin is then removed. Who asks while another process makes the file waits
+    for it. See `raw_split` and `write_split`. Raises DataError.
     """
-    folder, name, sha256 = raw_split(scale, split)
-    target = BUILD / "svhn" / scale / f"{split}-{side}-{margin:g}.h5"
-    notes = {"name": name, "sha256": sha256}
-    wanted = notes | {"side": side, "margin": margin, "format": FORMAT}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
-        facts = facts_of(target)
-        if any(facts.get(key) != value for key, value in wanted.items()):
-            write_split(folder, target, side, margin, **notes)
-    return target
+    raw, name, sha256 = raw_split(run, split)
+    folder, prefix = BUILD / "svhn" / run.scale, f"{split}-{side}-{margin:g}"
+    target = kept_as(folder, prefix, ".h5", images=sha256, side=side, margin=margin, format=FORMAT)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{prefix}.lock"):
+        if not facts_of(target):
+            write_split(raw, target, side, margin)
+            remove_earlier(target)
+    return Found(target, name, sha256)
 
 
 def facts_of(path: Path) -> dict:
@@ -143,13 +146,13 @@ def facts_of(path: Path) -> dict:
 
 
 def write_split(
-    folder: Path, target: Path, side: int = 32, margin: float = 0.1, workers: int | None = None, **notes
+    folder: Path, target: Path, side: int = 32, margin: float = 0.1, workers: int | None = None
 ) -> Skipped:
     """Crop every number of a folder and write the HDF5 file that `read_split` reads, complete or not at all.
 
     folder: holds the images and digitStruct.mat; side: of the crops, in pixels; workers: processes, by default all
-    cores for many images, one for few; notes: further attributes of the file. Images that cannot be used are left
-    out; the attributes "annotated" and "skipped" say how many there were and which.
+    cores for many images, one for few. Images that cannot be used are left out; the attributes "annotated" and
+    "skipped" say how many there were and which.
 
     Returns the names of the images left out. Raises DataError, also where the disk is full.
     """
@@ -157,11 +160,9 @@ def write_split(
     jobs = [(folder, start, stop, side, margin) for start, stop in in_jobs(number)]
     results = in_order(_crop_job, jobs, workers or workers_for(jobs))
     skipped: Skipped = {}
-    partial = target.with_name(f"{target.name}.part{os.getpid()}")
     bar = tqdm(total=number, desc=target.name, unit="image", delay=3, leave=False, ncols=100)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with bar, h5py.File(partial, "w") as file:
+        with atomic(target) as partial, bar, h5py.File(partial, "w") as file:
             _create(file, side)
             for job, (columns, left_out) in zip(jobs, results, strict=True):
                 _append(file, columns)
@@ -170,16 +171,12 @@ def write_split(
                 bar.update(job[2] - job[1])
             if not len(file["length"]):
                 raise DataError(f"{folder}: no image can be used; skipped {describe_skipped(skipped)}")
-            counts = {"annotated": number, "skipped": describe_skipped(skipped)}
-            file.attrs.update(format=FORMAT, side=side, margin=margin, **counts, **notes)
-        partial.replace(target)
+            file.attrs.update(annotated=number, skipped=describe_skipped(skipped))
     except OSError as error:
         raise DataError(
             f"{target} cannot be written ({error}). Free some space, or mend its folder's permissions; "
             "then run this again."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return skipped
 
 
