@@ -56,7 +56,7 @@ def test_a_diff_shows_sources_and_no_counts(clone):
     assert "execution_count" not in shown
     assert '"execution_count": 7' in git("diff", "--no-ext-diff", folder=clone)
     notebook_diffs.switch(on=False, folder=clone)
-    assert "cells/1/source" not in git("diff", folder=clone)
+    assert '"execution_count": 7' in git("diff", folder=clone)
 
 
 def test_neighbouring_cells_merge(clone):
