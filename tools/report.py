@@ -46,7 +46,7 @@ def without_names(text: str, environ: dict[str, str] | None = None) -> str:
     replaced = {str(ROOT): ".", str(Path.home()): "~", os.path.realpath(Path.home()): "~"}
     replaced |= {os.path.normpath(environ[name]): f"${name}" for name in PLACES if environ.get(name)}
     for path in sorted(replaced, key=len, reverse=True):  # the longest first: one may lie in another
-        for form in (path, path.replace("\\", "\\\\")) if len(path) > 1 else ():
+        for form in {path, path.replace("\\", "\\\\"), path.replace("\\", "/")} if len(path) > 1 else ():
             text = re.sub(re.escape(form) + r"(?![\w.-])", lambda _, path=path: replaced[path], text)
     text = re.sub(r"(?i)(/home/|/Users/|[A-Z]:\\{1,2}Users\\{1,2})[^/\\\s'\":]+", "~", text)
     user = _user()
