@@ -7,13 +7,13 @@ import shutil
 import subprocess
 import sys
 
+import joblib
 import keras
 import pandas as pd
 
 from utils import results
-from utils.parallel import cores
+from utils.settings import checked_scale, checked_seed
 
-SCALES = ("sample", "full")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
@@ -23,13 +23,13 @@ class Run:
     `COURSE_SCALE` (sample, the default, or full) and `COURSE_SEED` (42) say which. What is recorded goes to
     build/results/<scale>/<notebook>-seed<seed>.json after every call, in the shape of `utils.results`.
 
-    Raises ValueError for an unknown scale or a seed that is no whole number from 0 to 2**32 - 1.
+    Raises SettingError for an unknown scale or a seed that is no whole number from 0 to 2**32 - 1.
     """
 
     def __init__(self, notebook: str):
         self.notebook = notebook
-        self.scale = _scale(os.environ.get("COURSE_SCALE") or "sample")
-        self.seed = _seed(os.environ.get("COURSE_SEED") or "42")
+        self.scale = checked_scale(os.environ.get("COURSE_SCALE"))
+        self.seed = checked_seed(os.environ.get("COURSE_SEED"))
         # Read when the first operation runs. JAX's flag concerns GPUs; torch has no such variable.
         os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
         if "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
@@ -47,12 +47,14 @@ class Run:
             "models": {},
         }
         print(self)
-        if "CPU" in self._result["environment"]["device"] and (gpu := _installed_gpu()):
+        if _is_cpu(self._result["environment"]["device"]) and (gpu := _installed_gpu()):
             print(f"This machine has a GPU ({gpu}) that Keras does not see: see “Full scale” in README.md")
 
     def __str__(self) -> str:
         env = self._result["environment"]
-        return f"{self.scale} scale · seed {self.seed} · Keras {env['keras']} on {env['backend']} · {env['device']}"
+        # The number of cores would make stored outputs differ between machines; it stays in the results.
+        device = "CPU" if _is_cpu(env["device"]) else env["device"]
+        return f"{self.scale} scale · seed {self.seed} · Keras {env['keras']} on {env['backend']} · {device}"
 
     def pick(self, *, sample, full):
         """The value for this run's scale."""
@@ -118,8 +120,12 @@ def _device() -> str:
     """The device on which Keras puts a tensor."""
     if "CPU" not in str(keras.ops.zeros(1).device).upper():
         return _installed_gpu() or "GPU"
-    number = cores()
+    number = joblib.cpu_count()
     return f"CPU, {number} core" + ("s" if number != 1 else "")
+
+
+def _is_cpu(device: str) -> bool:
+    return device.startswith("CPU")
 
 
 def _installed_gpu() -> str:
@@ -132,18 +138,3 @@ def _installed_gpu() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""
-
-
-def _scale(value: str) -> str:
-    if value not in SCALES:
-        raise ValueError(
-            f"COURSE_SCALE={value!r} is not a scale. Valid: 'sample' (the default: bundled data, minutes on a laptop) "
-            "and 'full' (the real data and the book's epochs)."
-        )
-    return value
-
-
-def _seed(value: str) -> int:
-    if not value.isdecimal() or int(value) >= 2**32:
-        raise ValueError(f"COURSE_SEED={value!r} is not a seed: use a whole number from 0 to {2**32 - 1}.")
-    return int(value)
