@@ -1,6 +1,8 @@
 """The tools behind make full, make record and make refresh; the notebooks they run here are two cells long."""
 
+import base64
 import errno
+import io
 import json
 import os
 import re
@@ -11,10 +13,13 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
-from tools import full, notebooks, readme_table, record, refresh, run
+from tools import contact_sheet, figures, full, notebooks, readme_table, record, refresh, run
 from tools.order import LONGEST_FIRST, longest_first
+from tools.threads import VARIABLES
 from utils import results
 from utils.settings import SettingError
 
@@ -421,3 +426,96 @@ def test_full_leaves_no_stored_output_on_the_page_of_a_failed_seed(course):
     text = page(course, "full/02_tiny-seed42")
     assert "begun" in text and "failed in cell 2" in text
     assert "a stored output" not in text
+
+
+TRAINING = """
+import time
+from pathlib import Path
+import keras, numpy as np
+from PIL import Image
+from utils import results
+from utils.run import Run
+results.ROOT = Path.cwd()
+run = Run("02_tiny")
+X = np.random.default_rng(0).random((256, 12, 12, 8), dtype="float32")
+y = X.mean(axis=(1, 2, 3)) > 0.5
+layers = keras.layers
+model = keras.Sequential([layers.Conv2D(32, 3, activation="relu"), layers.Flatten(), layers.Dense(64), layers.Dense(1)])
+model.compile("adam", "mse")
+start = time.perf_counter()
+loss = model.fit(X, y, epochs=3, batch_size=64, verbose=0).history["loss"][-1]
+run.note_data(name="noise", n_train=256, n_test=0)
+run.record("CNN", parameters=model.count_params(), epochs=3, seconds=time.perf_counter() - start, test_accuracy=loss)
+print(repr(loss), [repr(float(np.sum(w, dtype="float64"))) for w in model.get_weights()])
+display(Image.fromarray((X[0, :, :, :3] * 255).astype("uint8")).resize((200, 200), Image.Resampling.BICUBIC))
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="the number of cores can be limited on Linux only"
+)
+def test_refresh_twice_with_other_numbers_of_cores_changes_nothing(course, monkeypatch):
+    monkeypatch.setattr(results, "SAMPLE", course / "results" / "sample.json")
+    monkeypatch.setattr(contact_sheet, "SHEET", course / "results" / "contact_sheet.png")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    for variable in (*VARIABLES, "XLA_FLAGS"):  # refresh pins threads itself, whatever conftest.py does
+        monkeypatch.delenv(variable, raising=False)
+    write_notebook(course, TRAINING)
+    notebook = nbformat.read(course / "02_tiny.ipynb", as_version=4)
+    notebook.cells[1].metadata["tags"] = [contact_sheet.TAG]
+    nbformat.write(notebook, course / "02_tiny.ipynb")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+
+    def refreshed() -> dict[str, bytes]:
+        refresh.main()
+        files = [path for path in course.rglob("*") if path.is_file() and "build" not in path.parts]
+        return {str(path.relative_to(course)): path.read_bytes() for path in files}
+
+    cores = os.sched_getaffinity(0)
+    first = refreshed()
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        second = refreshed()
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert set(first) == {"02_tiny.ipynb", "README.md", "results/sample.json", "results/contact_sheet.png"}
+    assert [name for name in first if first[name] != second[name]] == []
+    sample = json.loads(first["results/sample.json"])["notebooks"]["02_tiny"]
+    assert set(sample) == {"notebook", "scale", "data", "environment", "seeds", "models"}
+    assert set(sample["environment"]) == {"python", "keras", "backend"}
+    assert set(sample["models"]["CNN"]) == {"parameters", "epochs", "test_accuracy"}
+    assert results.read_json(results.run_path("02_tiny", "sample", 42))["models"]["CNN"]["seconds"], (
+        "kept in build"
+    )
+    outputs = nbformat.reads(first["02_tiny.ipynb"].decode(), as_version=4).cells[1].outputs
+    assert "core" not in outputs[0].text
+    png = Image.open(io.BytesIO(base64.b64decode(outputs[-1].data["image/png"])))
+    assert (png.mode, png.size) == ("P", (200, 200))
+
+
+def test_a_notebook_that_refresh_cannot_execute_stays_as_it_is(course, monkeypatch):
+    monkeypatch.setattr(results, "SAMPLE", course / "results" / "sample.json")
+    monkeypatch.setattr(contact_sheet, "SHEET", course / "results" / "contact_sheet.png")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    write_notebook(course, "1 / 0")
+    before = (course / "02_tiny.ipynb").read_bytes()
+    with pytest.raises(SystemExit, match=r"failed in cell 1[\s\S]*These notebooks are as they were"):
+        refresh.main()
+    assert (course / "02_tiny.ipynb").read_bytes() == before
+
+
+def test_figures_are_shrunk_and_keep_their_colours():
+    ramp = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype("uint8")
+    noise = np.random.default_rng(0).integers(0, 60, (64, 64, 3), dtype="uint8")
+    image = Image.fromarray(ramp // 2 + noise).convert("RGBA")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    shrunk = figures.shrink(buffer.getvalue())
+    assert len(shrunk) < 0.6 * len(buffer.getvalue())
+    assert shrunk == figures.shrink(buffer.getvalue()), "the same bytes every time"
+    assert figures.shrink(shrunk) == shrunk, "what is small already stays"
+    again = Image.open(io.BytesIO(shrunk))
+    assert again.size == image.size
+    assert len(again.getcolors()) <= 256
+    error = np.abs(np.asarray(again.convert("RGB"), float) - np.asarray(image.convert("RGB"), float))
+    assert error.mean() < 8

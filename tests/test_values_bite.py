@@ -9,6 +9,7 @@ import pytest
 from course import RECORDING, code_cells, read, source
 from values import CLAIMS, broken_claims, problems
 
+from tools.refresh import without_clock
 from utils.results import SAMPLE, format_metric, read_json
 
 EXPECTED = read_json(SAMPLE)["notebooks"]
@@ -22,6 +23,11 @@ def expected():
 def test_every_notebook_that_records_has_expected_values_and_claims():
     stems = {path.stem for path in RECORDING}
     assert set(EXPECTED) == stems == set(CLAIMS)
+
+
+@pytest.mark.parametrize("notebook", EXPECTED)
+def test_no_clock_and_no_device_among_the_stored_values(notebook):
+    assert without_clock(EXPECTED[notebook]) == EXPECTED[notebook], "run make refresh"
 
 
 @pytest.mark.parametrize("notebook", EXPECTED)
