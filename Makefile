@@ -35,7 +35,7 @@ export PYTHONUNBUFFERED := 1
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
-	@echo "  options: NB=02 or NB=02,08 · SEEDS=42,43,44 · BACKEND=jax · GPU=1 (CUDA, Linux)"
+	@echo "  options: NB=02 or NB=02,08 or NB=all · SEEDS=42,43,44 · BACKEND=jax · GPU=1 (CUDA, Linux)"
 
 install: $(VENV)/.installed  ## build the environment from the hashed lock (about 600 MB to download, once)
 
@@ -54,14 +54,14 @@ else
 endif
 	@touch $@
 
-run: install  ## execute the notebooks on the bundled sample, pages under build/html
+run: install  ## execute the chapter's notebooks on the bundled sample, pages under build/html
 	@$(BIN)/python -m tools.run "$(NB)"
 
 test: install  ## lint, unit tests, repository checks, nbval over every notebook, measured values
 	@echo "Lint"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@rm -rf build/results/sample
 	@echo "Unit tests, repository checks, and every notebook re-executed and compared: a minute or two on two cores"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 --ignore=tests/test_values.py $(NOTEBOOKS) tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout=600 --ignore=tests/test_values.py $(NOTEBOOKS) tests
 	@echo "The values that the notebooks measured"
 	@$(BIN)/python -m pytest -q tests/test_values.py
 
@@ -71,7 +71,7 @@ lab: install  ## JupyterLab
 	@$(BIN)/jupyter lab
 
 full: install  ## run NB at full scale once for each of SEEDS, one result file a seed; finished seeds are skipped
-	@$(BIN)/python -m tools.full --notebooks "$(NB)" --seeds "$(SEEDS)"
+	@$(BIN)/python -m tools.full --notebooks="$(NB)" --seeds="$(SEEDS)"
 
 record: install  ## summarise the finished full-scale seeds of NB into results/full
 	@$(BIN)/python -m tools.record "$(NB)"

@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import keras
+import nbformat
 import numpy as np
 import pytest
 
+from tools import notebooks
 from utils import results
 from utils import run as run_module
 from utils.run import Run
@@ -30,9 +33,30 @@ def test_defaults_and_banner(capsys):
     run = Run("02_test")
     assert (run.scale, run.seed) == ("sample", 42)
     line = capsys.readouterr().out
-    for part in ("sample scale", "seed 42", f"Keras {keras.__version__}", "CPU"):
+    for part in ("sample scale", "seed 42", f"Keras {keras.__version__}"):
         assert part in line
-    assert line.count("\n") == 1
+    first, *warnings = line.splitlines()
+    assert "core" not in first
+    assert all("that Keras does not see" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("device", "installed", "banner", "recorded"),
+    [("cpu:0", "", "CPU", "CPU, 3 cores"), ("cuda:0", "NVIDIA H200", "NVIDIA H200", "NVIDIA H200")],
+)
+def test_the_device_is_named_and_cores_are_only_recorded(
+    monkeypatch, capsys, device, installed, banner, recorded
+):
+    monkeypatch.setattr(run_module.keras.ops, "zeros", lambda shape: SimpleNamespace(device=device))
+    monkeypatch.setattr(run_module, "_installed_gpu", lambda: installed)
+    monkeypatch.setattr(run_module.joblib, "cpu_count", lambda: 3)
+    run = Run("02_test")
+    line = capsys.readouterr().out
+    assert line.endswith(f" · {banner}\n")
+    cell = nbformat.v4.new_code_cell("run", outputs=[nbformat.v4.new_output("stream", text=line)])
+    assert notebooks.device(nbformat.v4.new_notebook(cells=[cell])) == banner, "as make run's pages show it"
+    run.record("CNN", test_accuracy=0.5)
+    assert stored()["environment"]["device"] == recorded
 
 
 def test_pick(monkeypatch):
@@ -134,6 +158,7 @@ def test_damaged_result_file_is_named():
 
 
 def test_gpu_that_keras_does_not_see_is_reported(monkeypatch, capsys):
+    monkeypatch.setattr(run_module.keras.ops, "zeros", lambda shape: SimpleNamespace(device="cpu:0"))
     monkeypatch.setattr(run_module.shutil, "which", lambda name: f"/usr/bin/{name}")
 
     def nvidia_smi(command, **options):

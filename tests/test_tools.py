@@ -1,18 +1,28 @@
 """The tools behind make full, make record and make refresh; the notebooks they run here are two cells long."""
 
+import base64
+import errno
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
-from tools import full, notebooks, readme_table, record, refresh
+from tools import contact_sheet, figures, full, notebooks, readme_table, record, refresh, run
+from tools.order import LONGEST_FIRST, longest_first
+from tools.threads import VARIABLES
 from utils import results
-from utils.storage import ROOT
+from utils.settings import SettingError
+from utils.storage import ROOT, read_json
 
 REPOSITORY = ROOT
 CODE = """
@@ -44,9 +54,13 @@ def course(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write_notebook(folder, code):
-    cells = [nbformat.v4.new_markdown_cell("# 02 · Tiny"), nbformat.v4.new_code_cell(code)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "02_tiny.ipynb")
+def write_notebook(folder, *codes, name="02_tiny"):
+    """A notebook of these code cells, each with a stored output that no page may show."""
+    cells = [nbformat.v4.new_markdown_cell(f"# {name[:2]} · Tiny")]
+    for code in codes:
+        stored = nbformat.v4.new_output("stream", text="a stored output\n")
+        cells.append(nbformat.v4.new_code_cell(code, outputs=[stored], execution_count=1))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
 
 
 def seed_file(course, seed):
@@ -131,8 +145,56 @@ def test_runs_that_differ_are_not_summarised():
 
 
 def test_unknown_notebook(course):
-    with pytest.raises(SystemExit, match=r"there is no notebook 07\. There are: 02"):
+    with pytest.raises(SettingError, match=r"^NB=07: there is no notebook 07\. There are: 02, or all\.$"):
         notebooks.find("07")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [("02,,03", "has an empty entry"), ("2,02", "names a notebook twice"), (",", "has an empty entry")],
+)
+def test_entries_of_nb_that_would_be_dropped_silently(course, numbers, message):
+    write_notebook(course, CODE, name="03_tiny")
+    with pytest.raises(SettingError, match=message):
+        notebooks.find(numbers)
+
+
+def test_all_notebooks_and_single_ones(course):
+    write_notebook(course, CODE, name="09_tiny")
+    names = [path.name for path in notebooks.find()]
+    assert names == ["02_tiny.ipynb", "09_tiny.ipynb"]
+    assert [path.name for path in notebooks.find("all")] == names
+    assert [path.name for path in notebooks.find("9, 2")] == names[::-1]
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "message"),
+    [
+        ("run", {"COURSE_SCALE": "big"}, "COURSE_SCALE='big' is not a scale"),
+        ("run", {"COURSE_SEED": "-1"}, "COURSE_SEED='-1' is not a seed"),
+        ("run 02,,03", {}, "NB=02,,03 has an empty entry"),
+        ("full --seeds=-1", {}, "SEEDS=-1: '-1' is not a seed"),
+        ("full --seeds=42,,43", {}, "SEEDS=42,,43: '' is not a seed"),
+        ("full --seeds=42,43,42", {}, "SEEDS=42,43,42: 42 stands there twice"),
+        ("full --notebooks=99", {}, "NB=99: there is no notebook 99"),
+        ("record 99", {}, "NB=99: there is no notebook 99"),
+        ("refresh 99", {}, "NB=99: there is no notebook 99"),
+    ],
+)
+def test_a_bad_setting_is_one_line_before_any_kernel_starts(course, monkeypatch, command, variables, message):
+    monkeypatch.setattr(notebooks, "run", lambda work: pytest.fail("a kernel would start"))
+    for variable in ("COURSE_SCALE", "COURSE_SEED"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    name, *arguments = command.split()
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        {"run": run.main, "full": full.main, "record": record.main, "refresh": refresh.main}[name](
+            *([] if name == "full" else arguments)
+        )
+    assert exit_.value.code.startswith(message)
+    assert "\n" not in exit_.value.code
 
 
 def test_last_state():
@@ -165,29 +227,294 @@ def test_readme_without_its_markers():
         readme_table.with_table("no markers")
 
 
-def test_an_interrupted_run_says_so_in_one_line_and_is_run_again(course):
+def in_course(course, code: str) -> subprocess.Popen:
+    """Python code in a process of its own, to be interrupted, with the tools set to the course."""
+    program = f"""
+from pathlib import Path
+from tools import full, notebooks, run
+from utils import results
+notebooks.ROOT = Path({str(course)!r})
+notebooks.BUILD = results.BUILD = notebooks.ROOT / "build"
+{code}
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_interrupted_full_run_says_that_it_goes_on(course):
     waits = CODE.replace(
         'print("training", seed)', 'print("training", seed, flush=True); import time; time.sleep(60)'
     )
     write_notebook(course, waits)
-    command = [sys.executable, "-c", f"""
-from pathlib import Path
-from tools import full, notebooks
-from utils import results
-notebooks.ROOT = Path({str(course)!r})
-results.BUILD = notebooks.BUILD = notebooks.ROOT / "build"
-full.run_seed(notebooks.ROOT / "02_tiny.ipynb", 42)
-"""]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        while "training 42" not in run.stdout.readline():
-            assert run.poll() is None
-        run.send_signal(signal.SIGINT)
-        _, errors = run.communicate(timeout=60)
-    assert run.returncode == 1
+    with in_course(course, 'full.run_seed(notebooks.ROOT / "02_tiny.ipynb", 42)') as process:
+        while "training 42" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
     assert errors.strip() == (
-        "Interrupted in 02_tiny.ipynb. Finished work is kept; the same command goes on from there."
+        "Interrupted in 02_tiny.ipynb, seed 42. Finished seeds are kept; the same command goes on with this one, "
+        "from its beginning."
     )
     assert not seed_file(course, 42).exists()
+
+
+def test_an_interrupted_run_keeps_finished_pages_and_says_that_it_begins_again(course):
+    write_notebook(course, "1", name="01_tiny")
+    write_notebook(course, "2", "open('waits', 'w').close()\nimport time; time.sleep(60)")
+    with in_course(course, "run.main()") as process:
+        while not (course / "waits").exists() or not (course / "build/html/01_tiny.html").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(1)  # the line about 01's page
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.strip() == (
+        "Interrupted: the pages of 01 are kept. The same command begins again; NB=… names fewer notebooks."
+    )
+    index = (course / "build/html/index.html").read_text()
+    assert '<a href="01_tiny.html">' in index
+    assert "interrupted in cell 2" in index
+    assert run.REFRESH not in index
+    assert not list(course.rglob("*.part"))
+
+
+@pytest.fixture
+def faulty(course, monkeypatch, capsys):
+    """A course of four notebooks, three of which stop in their second cell, after make run; what it said."""
+    monkeypatch.setattr(run.joblib, "cpu_count", lambda: 2)
+    for variable in ("COURSE_SCALE", "COURSE_SEED"):
+        monkeypatch.delenv(variable, raising=False)
+    line = "sample scale · seed 42 · Keras 3 on TensorFlow 2 · CPU"
+    threads = "import os; print(os.environ['OMP_NUM_THREADS'], 'thread')"
+    write_notebook(course, f"print('{line}')", threads, name="01_fine")
+    own = "class DataError(RuntimeError): pass\nraise DataError('MNIST was not found.\\nLooked in: here')"
+    for name, code in {"02_tiny": "{}['key']", "03_dies": "os._exit(1)", "04_data": own}.items():
+        write_notebook(course, "import os; print('first cell')", code, "print('third cell')", name=name)
+    write_notebook(course, "print(9)", name="09_beyond")
+    with pytest.raises(SystemExit) as exit_:
+        run.main()
+    return course, exit_.value.code, capsys.readouterr().out
+
+
+def page(course, name) -> str:
+    return (course / "build" / "html" / f"{name}.html").read_text()
+
+
+def test_run_with_faults(faulty):
+    """One test, since its run takes seconds: pages, index, terminal and logs of notebooks that fail."""
+    course, message, out = faulty
+    for name in ("01_fine", "02_tiny", "03_dies", "04_data"):
+        assert "a stored output" not in page(course, name)
+        assert f"build/html/{name}.html" in out
+    assert not (course / "build/html/09_beyond.html").exists(), "beyond the chapter"
+    assert "1 thread" in page(course, "01_fine")
+    assert re.search(r"Executed in \d+ s on CPU, 1 of 2 cores, \d{4}-\d\d-\d\d\.", page(course, "01_fine"))
+    for name in ("02_tiny", "03_dies", "04_data"):
+        assert "first cell" in page(course, name)
+        assert "The notebook failed in cell 2; what follows has not been executed." in page(course, name)
+        assert f"{name}.ipynb failed in cell 2: " in message
+        assert re.search(rf'<a href="{name}.html">.*class="failed">failed in cell 2<', page(course, "index"))
+    assert "KeyError" in page(course, "02_tiny")
+    assert "KeyError: 'key'" in message
+    assert "\x1b" not in message
+    assert "DeadKernelError" not in message
+    assert notebooks.DIED in page(course, "03_dies")
+    # Our own errors: the message alone on the terminal, the traceback in the log and on the page.
+    assert "04_data.ipynb failed in cell 2: MNIST was not found.\nLooked in: here" in message
+    assert message.count("Traceback") == 1
+    assert "Traceback" in (course / "build/logs/04_data.log").read_text()
+    assert "Traceback" in page(course, "04_data")
+
+
+def test_a_run_of_one_notebook_keeps_the_links_of_the_others(course, monkeypatch):
+    monkeypatch.setattr(notebooks, "execute", done_at_once)
+    write_notebook(course, "1", name="01_fine")
+    run.main("01,02")
+    run.main("02")
+    index = page(course, "index")
+    assert re.search('<a href="01_fine.html">.*page of an earlier call: Executed in', index)
+    assert '<a href="02_tiny.html">' in index
+    (course / "build/html/runs.json").write_text("{")  # damaged: only the index is poorer
+    run.main("02")
+    assert '<a href="02_tiny.html">' in page(course, "index")
+
+
+def test_the_index_is_there_from_the_start(course, monkeypatch):
+    seen = []
+
+    async def look(path, **options):
+        seen.append(page(course, "index"))
+        return await done_at_once(path)
+
+    monkeypatch.setattr(notebooks, "execute", look)
+    monkeypatch.setattr(run.joblib, "cpu_count", lambda: 1)
+    write_notebook(course, "1", name="01_fine")
+    run.main()
+    assert run.REFRESH in seen[0] and ">running<" in seen[0] and ">waiting<" in seen[0]
+    assert '<a href="01_fine.html">' in seen[1] and "02_tiny.html" not in seen[1]
+    assert run.REFRESH not in page(course, "index")
+
+
+async def done_at_once(path, **options):
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells[1:]:
+        cell.outputs, cell.execution_count = [], 1
+    return notebook
+
+
+def test_order():
+    def ordered(seconds):
+        return [path.name[:2] for path in longest_first([Path(f"{n}_x.ipynb") for n in numbers], seconds)]
+
+    numbers = ["01", "02", "06", "99"]
+    assert ordered({}) == ["99", "06", "02", "01"]
+    assert ordered({"01_x": 9, "02_x": 30, "06_x": 2}) == ["99", "02", "01", "06"]
+    assert ordered({"01_x": 9, "02_x": 30, "06_x": 2, "99_x": 1}) == ["02", "01", "06", "99"]
+
+
+def test_every_notebook_has_a_place_in_the_order():
+    assert {path.name[:2] for path in notebooks.find()} == set(LONGEST_FIRST)
+
+
+def no_space(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_page_that_cannot_be_written_does_not_hide_why_the_notebook_failed(course, monkeypatch, capsys):
+    async def fail(path, **options):
+        raise notebooks.NotebookFailed(
+            "02_tiny.ipynb failed in cell 1: the reason", await done_at_once(path), 1
+        )
+
+    monkeypatch.setattr(notebooks, "execute", fail)
+    monkeypatch.setattr(notebooks, "write_html", no_space)
+    with pytest.raises(SystemExit) as exit_:
+        run.main()
+    no_page = "build/ cannot be written: No space left on device"
+    assert (
+        exit_.value.code
+        == f"\n02_tiny.ipynb failed in cell 1: the reason\n02_tiny.ipynb has no page: {no_page}"
+    )
+    with pytest.raises(SystemExit) as exit_:
+        full.run_seed(course / "02_tiny.ipynb", 42)
+    assert (
+        exit_.value.code
+        == f"\n02_tiny.ipynb failed in cell 1: the reason\nHow far it got: no page, {no_page}"
+    )
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_part(course, monkeypatch):
+    monkeypatch.setattr(Path, "replace", no_space)
+    for main in (run.main, refresh.main):
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        assert exit_.value.code == "build/ cannot be written: No space left on device"
+    assert not [path for path in course.rglob("*") if ".part" in path.name]
+
+
+def test_full_leaves_no_stored_output_on_the_page_of_a_failed_seed(course):
+    write_notebook(course, "print('begun')", "{}['key']", "print('third cell')")
+    with pytest.raises(SystemExit, match="failed in cell 2"):
+        full.run_seed(course / "02_tiny.ipynb", 42)
+    text = page(course, "full/02_tiny-seed42")
+    assert "begun" in text and "failed in cell 2" in text
+    assert "a stored output" not in text
+
+
+TRAINING = """
+import time
+from pathlib import Path
+import keras, numpy as np
+from PIL import Image
+from utils import results
+from utils.run import Run
+results.BUILD = Path.cwd() / "build"
+run = Run("02_tiny")
+X = np.random.default_rng(0).random((256, 12, 12, 8), dtype="float32")
+y = X.mean(axis=(1, 2, 3)) > 0.5
+layers = keras.layers
+model = keras.Sequential([layers.Conv2D(32, 3, activation="relu"), layers.Flatten(), layers.Dense(64), layers.Dense(1)])
+model.compile("adam", "mse")
+start = time.perf_counter()
+loss = model.fit(X, y, epochs=3, batch_size=64, verbose=0).history["loss"][-1]
+run.note_data(name="noise", n_train=256, n_test=0)
+run.record("CNN", parameters=model.count_params(), epochs=3, seconds=time.perf_counter() - start, test_accuracy=loss)
+print(repr(loss), [repr(float(np.sum(w, dtype="float64"))) for w in model.get_weights()])
+display(Image.fromarray((X[0, :, :, :3] * 255).astype("uint8")).resize((200, 200), Image.Resampling.BICUBIC))
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="the number of cores can be limited on Linux only"
+)
+def test_refresh_twice_with_other_numbers_of_cores_changes_nothing(course, monkeypatch):
+    monkeypatch.setattr(results, "MEASURED_SAMPLE", course / "results" / "sample.json")
+    monkeypatch.setattr(contact_sheet, "SHEET", course / "results" / "contact_sheet.png")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    for variable in (*VARIABLES, "XLA_FLAGS"):  # refresh pins threads itself, whatever conftest.py does
+        monkeypatch.delenv(variable, raising=False)
+    write_notebook(course, TRAINING)
+    notebook = nbformat.read(course / "02_tiny.ipynb", as_version=4)
+    notebook.cells[1].metadata["tags"] = [contact_sheet.TAG]
+    nbformat.write(notebook, course / "02_tiny.ipynb")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+
+    def refreshed() -> dict[str, bytes]:
+        refresh.main()
+        files = [path for path in course.rglob("*") if path.is_file() and "build" not in path.parts]
+        return {str(path.relative_to(course)): path.read_bytes() for path in files}
+
+    cores = os.sched_getaffinity(0)
+    first = refreshed()
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        second = refreshed()
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert set(first) == {"02_tiny.ipynb", "README.md", "results/sample.json", "results/contact_sheet.png"}
+    assert [name for name in first if first[name] != second[name]] == []
+    sample = json.loads(first["results/sample.json"])["notebooks"]["02_tiny"]
+    assert set(sample) == {"notebook", "scale", "data", "environment", "seeds", "models"}
+    assert set(sample["environment"]) == {"python", "keras", "backend"}
+    assert set(sample["models"]["CNN"]) == {"parameters", "epochs", "test_accuracy"}
+    assert read_json(results.run_path("02_tiny", "sample", 42))["models"]["CNN"]["seconds"], "kept in build"
+    outputs = nbformat.reads(first["02_tiny.ipynb"].decode(), as_version=4).cells[1].outputs
+    assert "core" not in outputs[0].text
+    png = Image.open(io.BytesIO(base64.b64decode(outputs[-1].data["image/png"])))
+    assert (png.mode, png.size) == ("P", (200, 200))
+
+
+def test_a_notebook_that_refresh_cannot_execute_stays_as_it_is(course, monkeypatch):
+    monkeypatch.setattr(results, "MEASURED_SAMPLE", course / "results" / "sample.json")
+    monkeypatch.setattr(contact_sheet, "SHEET", course / "results" / "contact_sheet.png")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    write_notebook(course, "1 / 0")
+    before = (course / "02_tiny.ipynb").read_bytes()
+    with pytest.raises(SystemExit, match=r"failed in cell 1[\s\S]*These notebooks are as they were"):
+        refresh.main()
+    assert (course / "02_tiny.ipynb").read_bytes() == before
+
+
+def test_figures_are_shrunk_and_keep_their_colours():
+    ramp = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype("uint8")
+    noise = np.random.default_rng(0).integers(0, 60, (64, 64, 3), dtype="uint8")
+    image = Image.fromarray(ramp // 2 + noise).convert("RGBA")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    shrunk = figures.shrink(buffer.getvalue())
+    assert len(shrunk) < 0.6 * len(buffer.getvalue())
+    assert shrunk == figures.shrink(buffer.getvalue()), "the same bytes every time"
+    assert figures.shrink(shrunk) == shrunk, "what is small already stays"
+    again = Image.open(io.BytesIO(shrunk))
+    assert again.size == image.size
+    assert len(again.getcolors()) <= 256
+    error = np.abs(np.asarray(again.convert("RGB"), float) - np.asarray(image.convert("RGB"), float))
+    assert error.mean() < 8

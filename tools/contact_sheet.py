@@ -6,15 +6,15 @@ import io
 import nbformat
 from PIL import Image
 
-from tools import notebooks
-from utils.storage import ROOT, atomic
+from tools import figures, notebooks
+from utils.storage import ROOT, write_bytes
 
 SHEET = ROOT / "results" / "contact_sheet.png"
 TAG = "contact-sheet"
 WIDTH, GAP = 600, 24  # of a column, and between figures, in pixels
 
 
-def figures() -> list[Image.Image]:
+def tagged() -> list[Image.Image]:
     """The tagged figures, in the order of the notebooks, each scaled to the width of a column."""
     found = []
     for path in notebooks.find():
@@ -32,7 +32,7 @@ def figures() -> list[Image.Image]:
 def update() -> None:
     """Renew results/contact_sheet.png: each figure goes below the shorter column."""
     columns, heights = ([], []), [GAP, GAP]
-    for figure in figures():
+    for figure in tagged():
         shorter = heights.index(min(heights))
         columns[shorter].append((figure, heights[shorter]))
         heights[shorter] += figure.height + GAP
@@ -40,8 +40,7 @@ def update() -> None:
     for i, column in enumerate(columns):
         for figure, top in column:
             sheet.paste(figure, (GAP + i * (WIDTH + GAP), top))
-    with atomic(SHEET) as partial:
-        sheet.save(partial, optimize=True)
+    write_bytes(SHEET, figures.as_png(figures.quantised(sheet)))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import nbformat
 
 from tools import notebooks
 from utils import results
+from utils.settings import SettingError, checked_seeds
 from utils.storage import read_json, write_json
 
 
@@ -22,6 +24,17 @@ def code_hash(path: Path) -> str:
     """SHA-256 of a notebook's code cells: which code produced a result."""
     cells = nbformat.read(path, as_version=4).cells
     return hashlib.sha256("\n".join(c.source for c in cells if c.cell_type == "code").encode()).hexdigest()
+
+
+def write_page(executed: nbformat.NotebookNode, name: str, note: str) -> str:
+    """Render a page under build/html/full and return its path, or why there is none."""
+    page = notebooks.BUILD / "html" / "full" / f"{name}.html"
+    try:
+        page.unlink(missing_ok=True)  # of an earlier run
+        notebooks.write_html(executed, page, name, note)
+    except Exception as error:  # whatever it was, the results count
+        return f"no page, {notebooks.cannot_write(error) if isinstance(error, OSError) else repr(error)}"
+    return str(page)
 
 
 def run_seed(path: Path, seed: int) -> None:
@@ -43,19 +56,31 @@ def run_seed(path: Path, seed: int) -> None:
     print(f"{path.stem}, seed {seed}: running at full scale", flush=True)
     start = time.perf_counter()
     name = f"{path.stem}-seed{seed}"
-    page = notebooks.BUILD / "html" / "full" / f"{name}.html"
     try:
-        executed = notebooks.execute(path, echo=True, COURSE_SCALE="full", COURSE_SEED=str(seed))
+        executed = notebooks.run(
+            notebooks.execute(path, name=name, echo=True, COURSE_SCALE="full", COURSE_SEED=str(seed))
+        )
     except notebooks.NotebookFailed as failure:
-        notebooks.write_html(failure.notebook, page, name)
-        sys.exit(f"\n{failure}\nHow far it got: {page}")
-    notebooks.write_html(executed, page, name)
+        note = notebooks.stopped(f"failed {failure.where}")
+        sys.exit(f"\n{failure}\nHow far it got: {write_page(failure.notebook, name, note)}")
+    except KeyboardInterrupt:
+        sys.exit(
+            f"\nInterrupted in {path.name}, seed {seed}. Finished seeds are kept; the same command goes on "
+            "with this one, from its beginning."
+        )
+    seconds = round(time.perf_counter() - start, 1)
+    note = f"*{notebooks.facts(executed, seconds, joblib.cpu_count())}*"
+    note += notebooks.training_seconds(result_path)
     if not (result := read_json(result_path)):
-        print(f"{path.stem}: recorded nothing")
+        print(f"{path.stem}: recorded nothing; its page: {write_page(executed, name, note)}")
         return
     finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    result |= {"code": code, "total_seconds": round(time.perf_counter() - start, 1), "finished": finished}
-    write_json(result_path, result)
+    result |= {"code": code, "total_seconds": seconds, "finished": finished}
+    try:
+        write_json(result_path, result)
+    except OSError as error:
+        sys.exit(f"\n{notebooks.cannot_write(error)}. Seed {seed} does not count as finished.")
+    print(f"{path.stem}, seed {seed}: its page: {write_page(executed, name, note)}")
     for model, entry in result["models"].items():
         shown = [
             f"{name} {results.format_metric(name, value)}"
@@ -71,10 +96,12 @@ def main() -> None:
     parser.add_argument("--seeds", default="42,43,44", help="whole numbers, comma-separated")
     arguments = parser.parse_args()
     try:
-        seeds = [int(seed) for seed in arguments.seeds.split(",") if seed.strip()]
-    except ValueError:
-        parser.error(f"SEEDS={arguments.seeds}: use whole numbers, comma-separated, such as 42,43,44")
-    for path in notebooks.find(arguments.notebooks):
+        seeds = checked_seeds(arguments.seeds)
+        paths = notebooks.find(arguments.notebooks)
+    except SettingError as error:
+        sys.exit(str(error))
+    notebooks.check_build()
+    for path in paths:
         for seed in seeds:
             run_seed(path, seed)
 

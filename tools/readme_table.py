@@ -2,9 +2,9 @@
 
 from tools import notebooks
 from utils import results
-from utils.storage import read_json, write_text
+from utils.storage import ROOT, read_json, write_text
 
-README = results.ROOT / "README.md"
+README = ROOT / "README.md"
 BEGIN, END = "<!-- results: begin (make refresh writes this table) -->", "<!-- results: end -->"
 METRIC = "test_accuracy"
 METRICS = {  # where accuracy says little

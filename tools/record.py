@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tools import notebooks, readme_table
 from utils import results
+from utils.settings import SettingError
 from utils.storage import read_json, write_json
 
 
@@ -44,7 +45,11 @@ def summarise(runs: dict[Path, dict]) -> dict:
 
 def main(numbers: str = "") -> None:
     recorded = 0
-    for path in notebooks.find(numbers):
+    try:
+        paths = notebooks.find(numbers)
+    except SettingError as error:
+        sys.exit(str(error))
+    for path in paths:
         folder = results.run_path(path.stem, "full", 0).parent
         found = {p: read_json(p) for p in sorted(folder.glob(f"{path.stem}-seed*.json"))}
         unfinished = [p.name for p, run in found.items() if not run.get("finished")]

@@ -1,13 +1,24 @@
-"""make refresh: re-execute notebooks in place at the sample scale, normalise them, renew what is derived from them."""
+"""make refresh: re-execute notebooks in place at the sample scale, normalise them, renew what is derived from them.
 
+What it writes depends on code and versions alone, not on the clock or the number of cores: every kernel computes with
+one thread.
+"""
+
+import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import joblib
 import nbformat
+from tqdm import tqdm
 
-from tools import contact_sheet, notebooks, readme_table
+from tools import contact_sheet, figures, notebooks, readme_table
+from tools.order import longest_first
+from tools.threads import pinned
 from utils import results
+from utils.settings import SettingError
 from utils.storage import read_json, write_json, write_text
 
 # Metadata that varies with the machine or the editor. CI runs the same with --verify.
@@ -16,37 +27,83 @@ SAMPLE_SEED = 42
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
-    """Keep of the streams what a terminal would show, drop the times at which cells ran."""
+    """Keep of the streams what a terminal would show, of figures 256 colours; drop the times at which cells ran."""
     notebooks.tidy_streams(notebook)
+    figures.shrink_outputs(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 
+def without_clock(measured: dict) -> dict:
+    """A result without what differs from run to run and from machine to machine: date, seconds, device."""
+    kept = {fact: value for fact, value in measured.items() if fact not in ("date", "total_seconds")}
+    kept["environment"] = {k: v for k, v in measured["environment"].items() if k != "device"}
+    kept["models"] = {
+        name: {fact: value for fact, value in model.items() if fact != "seconds"}
+        for name, model in measured["models"].items()
+    }
+    return kept
+
+
+async def renew(path: Path, free: asyncio.Semaphore, bar: tqdm) -> None:
+    """Execute one notebook and put it in place. Raises NotebookFailed; the file is then as it was."""
+    async with free:
+        results.run_path(path.stem, "sample", SAMPLE_SEED).unlink(missing_ok=True)  # of an earlier run
+        settings = {"COURSE_SCALE": "sample", "COURSE_SEED": str(SAMPLE_SEED), "COURSE_DATA": ""}
+        executed = await notebooks.execute(
+            path, on_cell=lambda cell, done: bar.update(done), **settings, **pinned(1)
+        )
+    normalise(executed)
+    write_text(path, nbformat.writes(executed) + "\n")
+    subprocess.run([sys.executable, "-m", "nbstripout", *NBSTRIPOUT, path], check=True)
+    bar.write(path.name)
+
+
+async def renew_all(paths: list[Path]) -> list[BaseException]:
+    """Renew the notebooks, as many at a time as there are cores; what went wrong."""
+    free = asyncio.Semaphore(joblib.cpu_count())
+    cells = sum(len(notebooks.number_cells(nbformat.read(path, as_version=4))) for path in paths)
+    with tqdm(total=cells, unit="cell", ncols=100, disable=None, leave=False) as bar:
+        work = (renew(path, free, bar) for path in longest_first(paths, {}))
+        outcomes = await asyncio.gather(*work, return_exceptions=True)
+    return [outcome for outcome in outcomes if outcome]
+
+
 def main(numbers: str = "") -> None:
-    if (
-        os.environ.get("COURSE_SCALE", "sample") != "sample"
-        or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow"
-    ):
+    if (os.environ.get("COURSE_SCALE") or "sample") != "sample" or (
+        os.environ.get("KERAS_BACKEND") or "tensorflow"
+    ) != "tensorflow":
         sys.exit(
             "Stored outputs are those of the sample scale on TensorFlow: unset COURSE_SCALE and KERAS_BACKEND."
         )
-    paths = notebooks.find(numbers)
+    try:
+        paths = notebooks.find(numbers)
+    except SettingError as error:
+        sys.exit(str(error))
+    notebooks.check_build()
     subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *paths], check=True)
+    try:
+        errors = notebooks.run(renew_all(paths))
+    except KeyboardInterrupt:
+        sys.exit(
+            "\nInterrupted. Notebooks named above are renewed, the others are as they were; "
+            "call it again, so that results and pictures agree with them."
+        )
+    expected = read_json(results.MEASURED_SAMPLE)
     for path in paths:
-        try:
-            executed = notebooks.execute(path, COURSE_SEED=str(SAMPLE_SEED))
-        except notebooks.NotebookFailed as failure:
-            sys.exit(f"\n{failure}\nThe stored notebook is as it was.")
-        normalise(executed)
-        write_text(path, nbformat.writes(executed) + "\n")
-        subprocess.run([sys.executable, "-m", "nbstripout", *NBSTRIPOUT, path], check=True)
         if measured := read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
-            expected = read_json(results.MEASURED_SAMPLE)
-            expected.setdefault("notebooks", {})[path.stem] = measured
-            write_json(results.MEASURED_SAMPLE, expected)
+            expected.setdefault("notebooks", {})[path.stem] = without_clock(measured)
+    expected["notebooks"] = dict(sorted(expected.get("notebooks", {}).items()))
+    write_json(results.MEASURED_SAMPLE, expected)
     readme_table.update()
     contact_sheet.update()
+    if failures := [str(error) for error in errors if isinstance(error, notebooks.NotebookFailed)]:
+        sys.exit(
+            "\n" + "\n\n".join(failures) + "\n\nThese notebooks are as they were; the others are renewed."
+        )
+    if errors:
+        raise errors[0]
     print(
         "Renewed: the notebooks' outputs, results/sample.json, the table and the picture in README.md. Read the diff before you commit."
     )

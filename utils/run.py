@@ -12,9 +12,9 @@ import keras
 import pandas as pd
 
 from utils import results
+from utils.settings import checked_scale, checked_seed
 from utils.storage import write_json
 
-SCALES = ("sample", "full")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
@@ -24,13 +24,13 @@ class Run:
     `COURSE_SCALE` (sample, the default, or full) and `COURSE_SEED` (42) say which. What is recorded goes to
     build/results/<scale>/<notebook>-seed<seed>.json after every call, in the shape of `utils.results`.
 
-    Raises ValueError for an unknown scale or a seed that is no whole number from 0 to 2**32 - 1.
+    Raises SettingError for an unknown scale or a seed that is no whole number from 0 to 2**32 - 1.
     """
 
     def __init__(self, notebook: str):
         self.notebook = notebook
-        self.scale = _scale(os.environ.get("COURSE_SCALE") or "sample")
-        self.seed = _seed(os.environ.get("COURSE_SEED") or "42")
+        self.scale = checked_scale(os.environ.get("COURSE_SCALE"))
+        self.seed = checked_seed(os.environ.get("COURSE_SEED"))
         # Read when the first operation runs. JAX's flag concerns GPUs; torch has no such variable.
         os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
         if "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
@@ -48,12 +48,14 @@ class Run:
             "models": {},
         }
         print(self)
-        if "CPU" in self._result["environment"]["device"] and (gpu := _installed_gpu()):
+        if _is_cpu(self._result["environment"]["device"]) and (gpu := _installed_gpu()):
             print(f"This machine has a GPU ({gpu}) that Keras does not see: see “Full scale” in README.md")
 
     def __str__(self) -> str:
         env = self._result["environment"]
-        return f"{self.scale} scale · seed {self.seed} · Keras {env['keras']} on {env['backend']} · {env['device']}"
+        # The number of cores would make stored outputs differ between machines; it stays in the results.
+        device = "CPU" if _is_cpu(env["device"]) else env["device"]
+        return f"{self.scale} scale · seed {self.seed} · Keras {env['keras']} on {env['backend']} · {device}"
 
     def pick(self, *, sample, full):
         """The value for this run's scale."""
@@ -123,6 +125,10 @@ def _device() -> str:
     return f"CPU, {number} core" + ("s" if number != 1 else "")
 
 
+def _is_cpu(device: str) -> bool:
+    return device.startswith("CPU")
+
+
 def _installed_gpu() -> str:
     """Name of the first NVIDIA GPU that the driver reports, '' without one."""
     if not shutil.which("nvidia-smi"):
@@ -133,18 +139,3 @@ def _installed_gpu() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""
-
-
-def _scale(value: str) -> str:
-    if value not in SCALES:
-        raise ValueError(
-            f"COURSE_SCALE={value!r} is not a scale. Valid: 'sample' (the default: bundled data, minutes on a laptop) "
-            "and 'full' (the real data and the book's epochs)."
-        )
-    return value
-
-
-def _seed(value: str) -> int:
-    if not value.isdecimal() or int(value) >= 2**32:
-        raise ValueError(f"COURSE_SEED={value!r} is not a seed: use a whole number from 0 to {2**32 - 1}.")
-    return int(value)

@@ -1,0 +1,42 @@
+"""The settings that come from the environment: which scale, which seed. The commands check them before a kernel starts."""
+
+SCALES = ("sample", "full")
+
+
+class SettingError(ValueError):
+    """A setting has a value that it cannot have; the message says which it can."""
+
+
+def checked_scale(value: str | None) -> str:
+    """The scale that COURSE_SCALE asks for; without a value sample. Raises SettingError for any other."""
+    if (value or "sample") not in SCALES:
+        raise SettingError(
+            f"COURSE_SCALE={value!r} is not a scale. Valid: 'sample' (the default: bundled data, minutes on a laptop) "
+            "and 'full' (the real data and the book's epochs)."
+        )
+    return value or "sample"
+
+
+def checked_seed(value: str | None) -> int:
+    """The seed that COURSE_SEED asks for; without a value 42. Raises SettingError unless it is from 0 to 2**32 - 1."""
+    value = value or "42"
+    if not value.isdecimal() or int(value) >= 2**32:
+        raise SettingError(f"COURSE_SEED={value!r} is not a seed: use a whole number from 0 to {2**32 - 1}.")
+    return int(value)
+
+
+def checked_seeds(value: str) -> list[int]:
+    """The seeds of a list such as "42,43,44". Raises SettingError for an entry that is empty, repeated or no seed."""
+    seeds = []
+    for entry in value.split(","):
+        try:
+            seed = checked_seed(entry.strip() or "none")
+        except SettingError:
+            raise SettingError(
+                f"SEEDS={value}: {entry.strip()!r} is not a seed. Use whole numbers from 0 to {2**32 - 1}, "
+                "comma-separated, such as 42,43,44."
+            ) from None
+        if seed in seeds:
+            raise SettingError(f"SEEDS={value}: {seed} stands there twice. Name each seed once.")
+        seeds.append(seed)
+    return seeds
