@@ -340,7 +340,7 @@ def test_a_run_of_one_notebook_keeps_the_links_of_the_others(course, monkeypatch
     run.main("01,02")
     run.main("02")
     index = page(course, "index")
-    assert re.search('<a href="01_fine.html">.*page of an earlier call: Executed in', index)
+    assert re.search('<a href="01_fine.html">.*page of an earlier call, sample scale: Executed in', index)
     assert '<a href="02_tiny.html">' in index
     (course / "build/html/runs.json").write_text("{")  # damaged: only the index is poorer
     run.main("02")
