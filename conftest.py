@@ -2,7 +2,7 @@
 
 import os
 
-from tools.order import longest_first
+from tools.order import collected
 from tools.threads import pinned
 
 os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
@@ -21,12 +21,10 @@ def pytest_collectstart(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Notebooks first, the longest of them first, then the tests: so that no worker is left with one alone.
+    """The longest files first, so that no worker idles while the last of them runs.
 
     The order among the cells and tests of a file stays. Workers take the files in this order where they are called
     with --dist loadscope --no-loadscope-reorder.
     """
-    paths = list(dict.fromkeys(item.path for item in items))
-    first = longest_first([path for path in paths if path.suffix == ".ipynb"], {})
-    place = {path: i for i, path in enumerate([*first, *(p for p in paths if p.suffix != ".ipynb")])}
+    place = {path: i for i, path in enumerate(collected(list(dict.fromkeys(item.path for item in items))))}
     items.sort(key=lambda item: place[item.path])

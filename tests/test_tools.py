@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -18,7 +19,7 @@ import pytest
 from PIL import Image
 
 from tools import contact_sheet, figures, full, notebooks, readme_table, record, refresh, run
-from tools.order import LONGEST_FIRST, longest_first
+from tools.order import LONGEST_FIRST, collected, longest_first
 from tools.threads import VARIABLES
 from utils import results
 from utils.settings import SettingError
@@ -340,7 +341,7 @@ def test_a_run_of_one_notebook_keeps_the_links_of_the_others(course, monkeypatch
     run.main("01,02")
     run.main("02")
     index = page(course, "index")
-    assert re.search('<a href="01_fine.html">.*page of an earlier call: Executed in', index)
+    assert re.search('<a href="01_fine.html">.*page of an earlier call, sample scale: Executed in', index)
     assert '<a href="02_tiny.html">' in index
     (course / "build/html/runs.json").write_text("{")  # damaged: only the index is poorer
     run.main("02")
@@ -378,6 +379,23 @@ def test_order():
     assert ordered({}) == ["99", "06", "02", "01"]
     assert ordered({"01_x": 9, "02_x": 30, "06_x": 2}) == ["99", "02", "01", "06"]
     assert ordered({"01_x": 9, "02_x": 30, "06_x": 2, "99_x": 1}) == ["02", "01", "06", "99"]
+
+
+def test_make_test_takes_the_longest_files_first(pytestconfig):
+    names = ["01_x.ipynb", "02_x.ipynb", "06_x.ipynb", "test_a.py", "test_tools.py", "test_b.py"]
+    wanted = ["06_x.ipynb", "02_x.ipynb", "01_x.ipynb", "test_tools.py", "test_a.py", "test_b.py"]
+    assert [path.name for path in collected([Path(name) for name in names])] == wanted
+    items = [SimpleNamespace(path=Path(name), cell=cell) for name in names for cell in (0, 1)]
+    conftest = next(
+        plugin
+        for plugin in pytestconfig.pluginmanager.get_plugins()
+        if getattr(plugin, "__file__", None) == str(REPOSITORY / "conftest.py")
+    )
+    conftest.pytest_collection_modifyitems(items)
+    assert [(item.path.name, item.cell) for item in items] == [(n, cell) for n in wanted for cell in (0, 1)]
+    assert "--no-loadscope-reorder" in (REPOSITORY / "Makefile").read_text(), (
+        "xdist would sort by number of tests"
+    )
 
 
 def test_every_notebook_has_a_place_in_the_order():

@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LONGEST_FIRST = ("06", "08", "03", "02", "04", "05", "07", "01")
+LONG_TESTS = (
+    "test_tools",
+    "test_lesson_",
+    "test_interpret",
+    "test_networks",
+    "test_bottleneck",
+)  # beginnings
 
 
 def longest_first(paths: list[Path], seconds: Mapping[str, float]) -> list[Path]:
@@ -18,3 +25,15 @@ def longest_first(paths: list[Path], seconds: Mapping[str, float]) -> list[Path]
         return -seconds.get(path.stem, float("inf")), place
 
     return sorted(paths, key=key)
+
+
+def collected(paths: list[Path]) -> list[Path]:
+    """The files of make test in the order in which its workers take them: notebooks, long tests, other tests."""
+
+    def place(path: Path) -> int:
+        starts = [path.name.startswith(beginning) for beginning in LONG_TESTS]
+        return starts.index(True) if any(starts) else len(starts)
+
+    books = [path for path in paths if path.suffix == ".ipynb"]
+    tests = [path for path in paths if path.suffix != ".ipynb"]
+    return [*longest_first(books, {}), *sorted(tests, key=place)]

@@ -100,7 +100,7 @@ class Index:
             cls = ' class="failed"' if state.startswith("failed") else ""
             lines.append(f"<span{cls}>{html.escape(state)}</span>")
         if page:
-            age = "" if page.get("new") else "page of an earlier call: "
+            age = "" if page.get("new") else f"page of an earlier call, {page['scale']} scale: "
             failed = "" if page.get("new") or not page["failed"] else f"{page['failed']}; "
             lines.append(f"<small>{html.escape(age + failed + page['facts'])}</small>")
         return f"<li>{link} {' '.join(lines)}</li>"

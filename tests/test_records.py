@@ -1,0 +1,87 @@
+"""Every recorded full-scale run still matches its notebook: models, parameters and epochs are those it would train today.
+
+The sample's values say what the notebook trains at the sample scale, and its Settings cell how that differs at full scale.
+"""
+
+import pytest
+from course import ROOT, code_cells, read, source
+
+from utils.results import RECORDED, SAMPLE, read_json
+
+
+def settings(path, scale: str) -> dict:
+    """The values that a notebook's Settings cell sets at a scale."""
+
+    class Run:
+        def __init__(self, notebook):
+            pass
+
+        def pick(self, **values):
+            return values[scale]
+
+    namespace = {"Run": Run}
+    exec(source(code_cells(read(path))[1]), namespace)
+    return namespace
+
+
+def differences(recorded: dict, sample: dict, at_sample: dict, at_full: dict) -> list[str]:
+    """Where a record is not what the notebook would train at full scale, one line each.
+
+    recorded, sample: results of one notebook; at_sample, at_full: its settings at both scales.
+    """
+    renamed, epochs = {}, []
+    for name, value in at_sample.items():
+        for a, b in zip(
+            *((v if isinstance(v, tuple) else (v,)) for v in (value, at_full[name])), strict=False
+        ):
+            if isinstance(a, str) and isinstance(b, str) and not name.startswith("__"):
+                renamed |= {a: b} if a != b else {}
+            elif "EPOCHS" in name:
+                epochs.append((a, b))
+    models = {}
+    for name, entry in sample["models"].items():
+        full_name = name
+        for a, b in renamed.items():
+            full_name = full_name.replace(a, b)
+        models[full_name] = entry | ({"parameters": None} if full_name != name else {})
+    found = []
+    for name, entry in recorded["models"].items():
+        if not (today := models.get(name)):
+            found.append(f"{name}: the notebook trains no such model")
+            continue
+        if today.get("parameters") and today["parameters"] != entry.get("parameters"):
+            found.append(
+                f"{name}: {entry.get('parameters')} parameters recorded, {today['parameters']} today"
+            )
+        if today.get("epochs") and not any(
+            today["epochs"] * at_full == entry.get("epochs", 0) * at_sample for at_sample, at_full in epochs
+        ):
+            found.append(f"{name}: {entry.get('epochs')} epochs recorded; settings {epochs}")
+    return found
+
+
+RECORDS = sorted(RECORDED.glob("*.json"))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
+def test_a_record_matches_its_notebook(record):
+    path = ROOT / f"{record.stem}.ipynb"
+    sample = read_json(SAMPLE)["notebooks"][record.stem]
+    assert differences(read_json(record), sample, settings(path, "sample"), settings(path, "full")) == []
+
+
+def test_what_differs_is_found():
+    sample = {
+        "models": {"CNN": {"parameters": 5, "epochs": 2}, "Narrow net, long": {"parameters": 3, "epochs": 6}}
+    }
+    at_sample, at_full = {"EPOCHS": 2, "NET": ("Narrow net", 1)}, {"EPOCHS": 20, "NET": ("Net", 8)}
+    recorded = {
+        "models": {"CNN": {"parameters": 5, "epochs": 20}, "Net, long": {"parameters": 9, "epochs": 60}}
+    }
+    assert differences(recorded, sample, at_sample, at_full) == []
+    for model, fact, value in (("CNN", "parameters", 6), ("CNN", "epochs", 10), ("Net, long", "epochs", 61)):
+        entry = recorded["models"][model] | {fact: value}
+        altered = {"models": recorded["models"] | {model: entry}}
+        assert len(differences(altered, sample, at_sample, at_full)) == 1
+    other = {"models": recorded["models"] | {"AlexNet": {"epochs": 20}}}
+    assert differences(other, sample, at_sample, at_full) == ["AlexNet: the notebook trains no such model"]
