@@ -18,7 +18,7 @@ from utils.storage import SAMPLE, read_json, sha256_of
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {"tensorflow": "requirements.txt", "gpu": "requirements-gpu.txt", "jax": "requirements-jax.txt"}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}  # import name -> distribution, where they differ
-OWN = {"sample", "utils", "tools", "course", "values", "weights"}
+OWN = {"benchmarks", "sample", "utils", "tools", "course", "values", "weights"}
 
 
 def pins(lock: str) -> dict[str, str]:
