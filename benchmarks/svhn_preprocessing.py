@@ -68,6 +68,7 @@ def draw_folder(folder: Path, boxes: list[np.ndarray], rng: np.random.Generator)
 
 
 def chapters_annotations(path: Path) -> list[tuple[str, np.ndarray]]:
+    """What `utils.digit_struct.read_boxes` gives, by h5py's high-level API; tests compare with it, too."""
     found = []
     with h5py.File(path) as file:
         names, boxes = file["digitStruct"]["name"], file["digitStruct"]["bbox"]

@@ -1,5 +1,6 @@
 """Loading: the sample, the three places for real data, and everything that can be wrong with a file."""
 
+import hashlib
 import http.server
 import json
 import os
@@ -14,7 +15,8 @@ import pytest
 from course import FakeRun
 from PIL import Image
 
-from utils import datasets
+from utils import datasets, storage
+from utils import published as published_files
 from utils.datasets import load_mnist, load_photo
 from utils.storage import DataError, sha256_of
 
@@ -136,6 +138,33 @@ def test_course_data_comes_first(folder, cache, published, capsys):
     assert run.facts["name"] == "mnist.npz (the reader's own)"
     assert run.facts["sha256"] == sha256_of(folder / "mnist.npz")
     assert "the reader's own" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["COURSE_DATA", "cache"])
+def test_a_file_is_hashed_once(folder, cache, published, monkeypatch, where):
+    digests, hashed = storage.digests_of, []
+    for module in (storage, published_files):
+        monkeypatch.setattr(module, "digests_of", lambda *args: hashed.append(args) or digests(*args))
+    path = (folder if where == "COURSE_DATA" else cache) / "mnist.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(published, path)
+    load_mnist(FakeRun("full"))
+    assert hashed == [(path, "sha256")]
+
+
+def test_a_folder_of_a_dataset_is_hashed_once_whatever_hashes_are_published(tmp_path):
+    folder = tmp_path / "batches"
+    folder.mkdir()
+    for name in "ba":
+        (folder / name).write_text(name)
+    md5 = {name: hashlib.md5(name.encode()).hexdigest() for name in "ab"}
+    entry = published_files.Published("Letters", "letters.zip", "", folder_md5=md5)
+    assert published_files.described(folder, entry) == (folder, "Letters", sha256_of(folder))
+    (folder / "a").write_text("other")
+    found = published_files.described(folder, entry)
+    assert (found.name, found.sha256) == ("batches (the reader's own)", sha256_of(folder))
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in "ab"]
+    assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def test_dataset_json_names_a_copy(folder):

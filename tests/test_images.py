@@ -16,7 +16,7 @@ from utils.images import (
     load_own_images,
     load_pictures,
 )
-from utils.storage import DataError
+from utils.storage import DataError, sha256_of_array
 
 RED = (200, 40, 60)
 
@@ -163,8 +163,11 @@ def folder(tmp_path):
 
 
 def test_a_folder(folder):
-    data = load_image_folder(FakeRun("full"), folder, side=24)
+    run = FakeRun("full")
+    data = load_image_folder(run, folder, side=24)
     assert isinstance(data, ImageFolder)
+    assert data.sha256 == sha256_of_array(data.images, data.labels)
+    assert run.facts == {"own_images": f"4 images in 2 classes, SHA-256 {data.sha256}"}
     assert data.images.shape == (4, 24, 24, 3) and data.images.dtype == np.uint8
     assert data.class_names == ("a dogs", "b cats")
     assert data.labels.tolist() == [0, 0, 1, 1] and data.labels.dtype == np.int64

@@ -30,7 +30,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "yaml": "pyyaml",
 }  # import name -> distribution, where they differ
-OWN = {"sample", "utils", "tools", "course", "values", "weights"}
+OWN = {"benchmarks", "sample", "utils", "tools", "course", "values", "weights"}
 
 
 def tracked(*patterns: str) -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 from course import FakeRun
 from PIL import Image
 
+from benchmarks.svhn_preprocessing import chapters_annotations
 from sample import digit_struct_writer
 from utils import svhn
 from utils.datasets import load_svhn
@@ -84,19 +85,6 @@ def course_data(course_data, tmp_path, monkeypatch) -> Path:
     return course_data
 
 
-def chapters_way(path: Path) -> list[tuple[str, np.ndarray]]:
-    """Annotations by h5py's high-level API."""
-    with h5py.File(path) as file:
-        found = []
-        for name, box in zip(file["digitStruct/name"][:, 0], file["digitStruct/bbox"][:, 0], strict=True):
-            columns = []
-            for field in FIELDS:
-                values = file[box][field][()].ravel()
-                columns.append(list(values) if len(values) == 1 else [file[value][0, 0] for value in values])
-            found.append(("".join(map(chr, file[name][()].ravel())), np.array(columns, float).T))
-        return found
-
-
 # Reading the annotations
 
 
@@ -110,7 +98,9 @@ def test_annotations(folder):
 
 def test_low_level_reading_gives_what_h5py_gives(folder):
     path = folder / "digitStruct.mat"
-    for (name, boxes), (expected_name, expected) in zip(read_boxes(path), chapters_way(path), strict=True):
+    for (name, boxes), (expected_name, expected) in zip(
+        read_boxes(path), chapters_annotations(path), strict=True
+    ):
         assert name == expected_name
         np.testing.assert_array_equal(boxes, expected)
 

@@ -1,4 +1,4 @@
-"""Metrics that Keras lacks or computes too coarsely."""
+"""Metrics that Keras lacks, or computes too coarsely by default."""
 
 import keras
 import numpy as np
@@ -28,31 +28,27 @@ def whole_numbers_right(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return (true[:, 0] == predicted[:, 0]) & np.all((true[:, 1:] == predicted[:, 1:]) | beyond, axis=1)
 
 
-class auc_roc(keras.metrics.Metric):
+class auc_roc(keras.metrics.AUC):
     """Area under the ROC curve, streamed over batches: `model.compile(..., metrics=[auc_roc])`.
 
-    The AUC is the probability that a random positive scores higher than a random negative, ties counting
-    one half (Fawcett, "An introduction to ROC analysis", 2006). That needs only the distribution of the scores
-    in either class, so the metric keeps two histograms of them over [0, 1]: their size does not grow with
-    the data, and batches add up exactly. Scores that share a bin count as tied. With 2**15 bins that
-    resolves scores 0.00003 apart, where `keras.metrics.AUC` has 200 thresholds and sees a model whose
-    scores all lie within 0.003 of each other as one tie.
+    The AUC is the probability that a random positive scores higher than a random negative, ties counting one half
+    (Fawcett, "An introduction to ROC analysis", 2006). This is `keras.metrics.AUC` with more thresholds: by default
+    that one has 200, and scores between the same two count as tied, so that it is wrong in the second or third decimal
+    for a model whose scores all lie close together. With 2**15 thresholds they may lie within 0.003 of each other. What
+    is kept does not grow with the data, and batches add up exactly.
 
     Pass the class itself: Keras then makes one metric a model, and no state is shared. Only to save a whole
     compiled model pass an instance, `auc_roc()`, since Keras cannot write a class into the file.
 
     y_true: (n,) or (n, 1), values 0 and 1. y_pred: (n,) or (n, 1) probabilities in [0, 1], any float dtype.
     sample_weight: (n,), optional. Result: scalar float32; NaN where it is not defined (one class only, or
-    a score that is NaN or outside [0, 1], such as a logit).
+    a score that is NaN or outside [0, 1], such as a logit), where `keras.metrics.AUC` would give a number.
 
     Raises ValueError where y_pred holds more than one score a sample.
     """
 
-    def __init__(self, bins: int = 2**15, name: str = "auc_roc", dtype: str = "float32"):
-        super().__init__(name=name, dtype=dtype)
-        self.bins = bins
-        self.negatives = self.add_weight(shape=(bins,), initializer="zeros", name="negatives")
-        self.positives = self.add_weight(shape=(bins,), initializer="zeros", name="positives")
+    def __init__(self, num_thresholds: int = 2**15, name: str = "auc_roc", dtype: str | None = None):
+        super().__init__(num_thresholds=num_thresholds, name=name, dtype=dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if len(y_pred.shape) > 1 and y_pred.shape[-1] != 1:
@@ -63,14 +59,12 @@ class auc_roc(keras.metrics.Metric):
         weight = ops.where(valid, 1.0, float("nan"))
         if sample_weight is not None:
             weight = weight * ops.reshape(ops.cast(sample_weight, self.dtype), (-1,))
-        bin_index = ops.cast(ops.where(valid, y_pred, 0.0) * (self.bins - 1) + 0.5, "int32")
-        for histogram, of_class in ((self.positives, y_true), (self.negatives, 1 - y_true)):
-            histogram.assign_add(ops.segment_sum(weight * of_class, bin_index, num_segments=self.bins))
+        super().update_state(y_true, ops.where(valid, y_pred, 0.0), weight)
 
     def result(self):
-        lower_negatives = ops.cumsum(self.negatives) - self.negatives
-        wins = ops.sum(self.positives * (lower_negatives + self.negatives / 2))
-        return wins / (ops.sum(self.positives) * ops.sum(self.negatives))
+        # The lowest threshold is below all scores: these are the weights of all positives and of all negatives.
+        both = self.true_positives[0] * self.false_positives[0] > 0
+        return ops.where(both, super().result(), float("nan"))
 
     def get_config(self):
-        return {"bins": self.bins, "name": self.name, "dtype": self.dtype}
+        return {"num_thresholds": self.num_thresholds, "name": self.name, "dtype": self.dtype}

@@ -45,7 +45,7 @@ def atomic(path: Path) -> Iterator[Path]:
 def kept_as(folder: Path, prefix: str, suffix: str, **made_from: str | int | float) -> Path:
     """The path of a file that is computed once: folder/prefix-HASH.suffix, of the hash of all it is made from.
 
-    So a file made from anything else has another name, and one that is there is the right one.
+    So a file made from anything else has another name; one of this name is, if it is whole, the right one.
     """
     content = json.dumps(made_from, sort_keys=True)
     return folder / f"{prefix}-{hashlib.sha256(content.encode()).hexdigest()[:16]}{suffix}"
@@ -62,7 +62,8 @@ def remove_earlier(path: Path) -> None:
     for other in path.parent.iterdir():
         name = re.sub(r"\.part\.\d+(\.\w+)?$", "", other.name.removeprefix("."))
         if alike.fullmatch(name) and other != path:
-            other.unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else may be reading it, which on Windows keeps it
+                other.unlink()
 
 
 def read_json(path: Path) -> dict:

@@ -1,0 +1,88 @@
+"""Files: written complete or not at all, and named after what they are made from."""
+
+import json
+
+import pytest
+
+from utils.storage import atomic, kept_as, remove_earlier, write_json, write_text
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_atomic_replaces_the_file_at_the_end(tmp_path):
+    path = tmp_path / "new" / "a.npz"
+    for content in ("first", "second"):
+        with atomic(path) as partial:
+            partial.write_text(content)
+            assert partial.parent == path.parent and partial.suffix == ".npz"
+            assert not path.exists() or path.read_text() == "first"
+        assert path.read_text() == content and names(path.parent) == ["a.npz"]
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError()])
+@pytest.mark.parametrize("written", [True, False])
+def test_after_an_exception_the_old_file_stays_and_nothing_else(tmp_path, fault, written):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(type(fault)) as caught, atomic(path) as partial:
+        if written:
+            partial.write_text("half")
+        raise fault
+    assert caught.value is fault
+    assert path.read_text() == "old" and names(tmp_path) == ["a.json"]
+
+
+def test_nothing_written_is_an_error(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), atomic(path):
+        pass
+    assert path.read_text() == "old" and names(tmp_path) == ["a.json"]
+
+
+def test_a_place_that_cannot_be_taken_leaves_nothing(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(OSError, match=r"a\.txt"):
+        write_text(tmp_path / "a.txt", "text")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_two_processes_write_to_names_of_their_own(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    with atomic(path) as first:
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        with atomic(path) as second:
+            second.write_text("second")
+        first.write_text("first")
+    assert path.read_text() == "first"
+
+
+def test_json_that_cannot_be_written_leaves_the_old(tmp_path):
+    write_json(tmp_path / "a.json", {"é": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"x": object()})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": 1}
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_kept_file_is_named_after_all_it_is_made_from(tmp_path):
+    facts = {"images": "ab", "side": 32, "margin": 0.1}
+    path = kept_as(tmp_path, "train-32", ".h5", **facts)
+    assert path == kept_as(tmp_path, "train-32", ".h5", **dict(reversed(facts.items())))
+    assert path.parent == tmp_path and path.name.startswith("train-32-") and path.suffix == ".h5"
+    changed = [{"images": "ac"}, {"side": 33}, {"margin": 0.2}, {"format": 1}]
+    others = {kept_as(tmp_path, "train-32", ".h5", **facts | change) for change in changed}
+    assert len(others) == 4 and path not in others
+
+
+def test_earlier_files_of_the_same_prefix_go_and_no_others(tmp_path):
+    keep = [kept_as(tmp_path, prefix, ".h5", x=1) for prefix in ("train", "train-2", "2-train")]
+    keep += [tmp_path / "train-notes.h5", tmp_path / "train.h5", tmp_path / "train.lock"]
+    earlier = [kept_as(tmp_path, "train", ".h5", x=x) for x in (2, 3)]
+    killed = tmp_path / f".{earlier[0].name}.part.77.h5"  # by a writer that was killed
+    for path in [*keep, *earlier, killed]:
+        path.write_text("x")
+    remove_earlier(keep[0])
+    assert names(tmp_path) == sorted(path.name for path in keep)
