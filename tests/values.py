@@ -14,7 +14,7 @@ TOLERANCES = {
         "": {"TensorFlow": 0.08, "other": 0.12},
         "Slim VGG16, from scratch": {"TensorFlow": 0.14, "other": 0.2},
     },
-    # 600 test images, on a slope: nine epochs, or three; JAX moves the three-epoch variants by up to 0.08
+    # 600 test images, on a slope: six epochs, or two; JAX moves the variants of few epochs by up to 0.08
     "08_svhn_object_detection": {"": {"TensorFlow": 0.14, "other": 0.14}},
 }  # notebook -> model ("" for all others) -> by how much
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
@@ -37,6 +36,7 @@ def show_images(
     height = rows * cell + 0.25 * lines + (0.3 if title else 0)
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
     for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])  # or Matplotlib measures every tick, drawn or not, many times over
         axis.axis("off")
     grey = {"vmin": images.min(), "vmax": images.max(), "cmap": "gray"}
     for i, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
@@ -44,7 +44,8 @@ def show_images(
             image = image[..., 0]
         axis.imshow(image, **(grey if image.ndim == 2 else {}))
         if titles is not None:
-            axis.set_title(titles[i], fontsize=9, loc="center", **({"color": colours[i]} if colours else {}))
+            colour = {"color": colours[i]} if colours else {}
+            axis.set_title(titles[i], fontsize=9, loc="center", y=1, **colour)
     if title:
         figure.suptitle(title, x=0.01, ha="left")
 
@@ -108,6 +109,8 @@ def confusion_heatmap(matrix: np.ndarray, labels: Sequence[str], title: str) -> 
 
     matrix: (classes, classes) counts, as `sklearn.metrics.confusion_matrix` gives them.
     """
+    import seaborn as sns  # only here: most notebooks draw no such matrix
+
     names = max(len(str(label)) for label in labels) > 3
     figure, axis = plt.subplots(figsize=(6.4, 6) if names else (5.4, 5), layout="constrained")
     mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
