@@ -115,6 +115,16 @@ def test_low_level_reading_gives_what_h5py_gives(folder):
         np.testing.assert_array_equal(boxes, expected)
 
 
+def test_what_was_read_is_kept_until_the_file_changes(folder, monkeypatch):
+    path = folder / "digitStruct.mat"
+    before = read_boxes(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("utils.digit_struct._numbers", None)  # reading anew would fail
+        assert read_boxes(path)[0][0] == before[0][0]
+    write_digit_struct(path, NAMES, [box + 1 for box in BOXES])
+    np.testing.assert_array_equal(read_boxes(path)[0][1], before[0][1] + 1)
+
+
 def test_several_processes_give_the_same(tmp_path):
     number = 1_200  # three jobs
     write_digit_struct(

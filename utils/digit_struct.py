@@ -6,6 +6,7 @@ digit, and a column of references to numbers where there are more. (Y. Netzer et
 Images with Unsupervised Feature Learning", NIPS workshop, 2011.)
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,8 +94,19 @@ def read_range(path: Path, start: int, stop: int) -> list[Annotation]:
     """Annotations of the images from start to stop.
 
     h5py's low-level API is used: with `file[reference]` and `group["label"]` most of the time goes into objects that
-    h5py makes around HDF5's own. Raises DataError, see `read_annotations`.
+    h5py makes around HDF5's own. What was read last is kept, as much as a short file has, for whoever looks at the
+    annotations and then cuts out the images. Raises DataError, see `read_annotations`.
     """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}). Unpack the archive again.") from error
+    return list(_read_range(path, start, stop, facts.st_mtime_ns, facts.st_size))
+
+
+@functools.lru_cache(maxsize=FEW_JOBS)
+def _read_range(path: Path, start: int, stop: int, changed: int, size: int) -> tuple[Annotation, ...]:
+    """See `read_range`; changed and size: of the file, so that another one under the same name is read anew."""
     found = []
     try:
         with h5py.File(path) as opened:
@@ -105,13 +117,15 @@ def read_range(path: Path, start: int, stop: int) -> list[Annotation]:
                 text = _read(text, text.shape, np.uint16, TEXT)
                 group = h5r.dereference(box, file)
                 columns = [_numbers(h5d.open(group, field.encode()), file) for field in FIELDS]
-                found.append((text.tobytes().decode("utf-16-le"), np.array(columns).T))
+                numbers = np.array(columns).T
+                numbers.flags.writeable = False  # shared by all who ask
+                found.append((text.tobytes().decode("utf-16-le"), numbers))
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: the annotation of image {start + len(found) + 1:,} cannot be read ({error}). "
             "The file is damaged or not SVHN's: load it anew."
         ) from error
-    return found
+    return tuple(found)
 
 
 def _read(dataset: h5d.DatasetID, shape: tuple[int, ...], dtype, kind: h5t.TypeID) -> np.ndarray:
