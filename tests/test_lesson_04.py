@@ -35,7 +35,19 @@ def panels() -> list[pd.DataFrame]:
 
 
 def auc_within(frame: pd.DataFrame, score: str) -> float:
-    return np.mean([roc_auc_score(m["up"], m[score]) for _, m in frame.groupby(level="date")])
+    """The mean AUC within months, from ranks: many times faster than a call of scikit-learn for each month."""
+    ups, downs = (up.groupby(level="date").sum() for up in (frame["up"], ~frame["up"]))
+    ranks = frame[score].groupby(level="date").rank()
+    return np.mean(((ranks * frame["up"]).groupby(level="date").sum() - ups * (ups + 1) / 2) / (ups * downs))
+
+
+def test_ranks_give_scikit_learns_auc(panels):
+    month = (
+        panels[0]
+        .loc[panels[0].index.get_level_values("date").max() :]
+        .assign(score=lambda m: m["p_up"].round(2))
+    )
+    assert auc_within(month, "score") == pytest.approx(roc_auc_score(month["up"], month["score"]))
 
 
 def test_a_rerun_simulates_the_same_prices():
