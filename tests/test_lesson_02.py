@@ -13,7 +13,7 @@ from utils.datasets import SAMPLE
 
 SPLITS = 3
 VERSIONS = 2  # drawings of each original, neighbours in the sample
-EPOCHS = 4  # the notebook's SHUFFLE_EPOCHS at the sample scale
+EPOCHS = 3  # the notebook's SHUFFLE_EPOCHS
 BATCH = 64
 NOTEBOOK = next(path for path in NOTEBOOKS if path.name.startswith("02"))
 
@@ -27,7 +27,7 @@ def accuracy(model, fit, test) -> float:
 
 def of_the_notebook(X_fit: np.ndarray) -> dict:
     names = {"feedforward", "lenet5", "falling_sgd", "start_again"}
-    namespace = {"keras": keras, "layers": layers, "X_fit": X_fit, "OUR_BATCH": BATCH}
+    namespace = {"keras": keras, "layers": layers, "X_fit": X_fit}
     return definitions(NOTEBOOK, names, namespace)
 
 
