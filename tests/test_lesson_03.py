@@ -13,7 +13,7 @@ from keras import layers
 from data import make_sample
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
-EPOCHS = 6  # one more than the notebook's OUR_EPOCHS at the sample scale, so that the gaps open
+EPOCHS = 6  # two more than the notebook's OUR_EPOCHS at the sample scale, so that the gaps open
 BATCH = 32  # the notebook's OUR_BATCH there
 NOTEBOOK = next(path for path in NOTEBOOKS if path.name.startswith("03"))
 
