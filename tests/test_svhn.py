@@ -105,8 +105,9 @@ def test_low_level_reading_gives_what_h5py_gives(folder):
         np.testing.assert_array_equal(boxes, expected)
 
 
-def test_several_processes_give_the_same(tmp_path):
-    number = 1_200  # three jobs
+def test_several_processes_give_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.parallel.IMAGES_PER_JOB", 25)
+    number = 60  # three jobs
     write_digit_struct(
         tmp_path / "digitStruct.mat", [f"{i}.png" for i in range(number)], BOXES * (number // 4)
     )
@@ -261,14 +262,15 @@ def test_half_precision_is_rounded_rightly(tmp_path):
     np.testing.assert_array_equal(split["X"], expected.astype("float16").astype("float32"))
 
 
-def test_several_processes_write_the_same(tmp_path):
-    number = 1_100
+def test_several_processes_write_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.parallel.IMAGES_PER_JOB", 25)
+    number = 60  # three jobs
     names = [f"{i}.png" for i in range(number)]
     folder = write_folder(tmp_path / "train", (BOXES * number)[:number], names)
-    (folder / "700.png").unlink()
+    (folder / "37.png").unlink()
     for workers in (1, 2):
         assert write_split(folder, tmp_path / f"{workers}.h5", workers=workers) == {
-            "image missing": ["700.png"]
+            "image missing": ["37.png"]
         }
     one, two = (read_split(tmp_path / f"{workers}.h5") for workers in (1, 2))
     assert len(one["length"]) == number - 1
