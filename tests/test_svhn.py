@@ -106,7 +106,7 @@ def test_low_level_reading_gives_what_h5py_gives(folder):
 
 
 def test_several_processes_give_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("utils.digit_struct.IMAGES_PER_JOB", 25)
+    monkeypatch.setattr("utils.parallel.IMAGES_PER_JOB", 25)
     number = 60  # three jobs
     write_digit_struct(
         tmp_path / "digitStruct.mat", [f"{i}.png" for i in range(number)], BOXES * (number // 4)
@@ -263,7 +263,7 @@ def test_half_precision_is_rounded_rightly(tmp_path):
 
 
 def test_several_processes_write_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("utils.digit_struct.IMAGES_PER_JOB", 25)
+    monkeypatch.setattr("utils.parallel.IMAGES_PER_JOB", 25)
     number = 60  # three jobs
     names = [f"{i}.png" for i in range(number)]
     folder = write_folder(tmp_path / "train", (BOXES * number)[:number], names)

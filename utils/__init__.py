@@ -1,1 +1,1 @@
-"""What the notebooks share: one short module per concern."""
+"""What the notebooks share: one module per concern."""

@@ -1,4 +1,4 @@
-"""For `utils.interpret`: parts of a network, up to a layer or on to the score of a class, and checks of its input."""
+"""Parts of a network, up to a layer or on to the score of a class, and checks of its input."""
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
