@@ -121,12 +121,12 @@ class Runner:
             self.env |= {name: value for name, value in SHARED_GPU.items() if name not in os.environ}
         self.failures: dict[str, str] = {}  # stem -> why
         self.running: dict[str, int] = {}  # stem -> number of the cell
-        cells = sum(len(notebooks.number_cells(nbformat.read(path, as_version=4))) for path in paths)
-        self.bar = tqdm(total=cells, unit="cell", ncols=100, disable=None, leave=False)
 
     def run(self) -> None:
         """Execute all. Raises KeyboardInterrupt on Ctrl-C, when the kernels have ended."""
-        with self.bar:
+        cells = sum(len(notebooks.number_cells(nbformat.read(path, as_version=4))) for path in self.paths)
+        shown = "{l_bar}{bar}| {n_fmt} of {total_fmt} cells, {elapsed}{postfix}"
+        with tqdm(total=cells, ncols=100, bar_format=shown, disable=None, leave=False) as self.bar:
             notebooks.run(self._all())
 
     async def _all(self) -> None:
