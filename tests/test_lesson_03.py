@@ -13,7 +13,7 @@ from keras import layers
 from sample.scenes import SCENES, scenes
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
-EPOCHS = 6  # two more than the notebook's OUR_EPOCHS at the sample scale, so that the gaps open
+EPOCHS = 6  # the notebook's OUR_EPOCHS at the sample scale
 BATCH = 32  # the notebook's OUR_BATCH there
 NOTEBOOK = next(path for path in NOTEBOOKS if path.name.startswith("03"))
 

@@ -9,12 +9,9 @@ TOLERANCES = {
     "03_cifar10_image_classification": {"": {"TensorFlow": 0.1, "other": 0.15}},
     # 130 validation and 300 test images
     "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
-    # 130 validation and 300 test images; from scratch stops on a steep slope
-    "06_transfer_learning": {
-        "": {"TensorFlow": 0.08, "other": 0.12},
-        "Slim VGG16, from scratch": {"TensorFlow": 0.14, "other": 0.2},
-    },
-    # 600 test images, on a slope: six epochs, or two; JAX moves the variants of few epochs by up to 0.08
+    # 130 validation and 300 test images
+    "06_transfer_learning": {"": {"TensorFlow": 0.08, "other": 0.12}},
+    # 600 test images, on a slope: six epochs, or two; JAX moves the variant of few epochs by up to 0.08
     "08_svhn_object_detection": {"": {"TensorFlow": 0.14, "other": 0.14}},
 }  # notebook -> model ("" for all others) -> by how much
 
@@ -54,15 +51,15 @@ CLAIMS = {
         ("Logistic regression on pretrained network", "Logistic regression on pixels", "test_accuracy", 0.15),
     ],
     "06_transfer_learning": [
-        ("Slim VGG16, base frozen", "Slim VGG16, from scratch", "validation_accuracy_few", 0.15),
-        ("Slim VGG16, all trained", "Slim VGG16, from scratch", "validation_accuracy_few", 0.15),
-        ("Slim VGG16, base frozen", "Slim VGG16, from scratch", "test_accuracy", 0.1),
+        ("Slim VGG16, base frozen", "CNN, from scratch", "validation_accuracy_few", 0.15),
+        ("Slim VGG16, all trained", "CNN, from scratch", "validation_accuracy_few", 0.15),
+        ("Slim VGG16, base frozen", "CNN, from scratch", "test_accuracy", 0.1),
     ],
     "08_svhn_object_detection": [
         # at least 45 %, and ten times the baseline, which is 1.8 % whatever the seed
         ("Narrow six outputs, our recipe", "Always the same", "test_sequence_accuracy", 0.435),
         ("Narrow six outputs, our recipe", "Always the same", "test_length_accuracy", 0.3),
-        ("Narrow six outputs, our recipe", "Narrow six outputs", "test_sequence_accuracy", 0.0),
+        ("Narrow six outputs, our recipe", "Narrow six outputs, ReLUs back", "test_sequence_accuracy", 0.0),
     ],
 }
 
