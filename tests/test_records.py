@@ -6,7 +6,8 @@ The sample's values say what the notebook trains at the sample scale, and its Se
 import pytest
 from course import ROOT, code_cells, read, source
 
-from utils.results import RECORDED, SAMPLE, read_json
+from utils.results import MEASURED_SAMPLE, RECORDED
+from utils.storage import read_json
 
 
 def settings(path, scale: str) -> dict:
@@ -66,7 +67,7 @@ RECORDS = sorted(RECORDED.glob("*.json"))
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
 def test_a_record_matches_its_notebook(record):
     path = ROOT / f"{record.stem}.ipynb"
-    sample = read_json(SAMPLE)["notebooks"][record.stem]
+    sample = read_json(MEASURED_SAMPLE)["notebooks"][record.stem]
     assert differences(read_json(record), sample, settings(path, "sample"), settings(path, "full")) == []
 
 
