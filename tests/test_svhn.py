@@ -396,7 +396,7 @@ def climbing(name, link=""):
         (b"no archive", "damaged or no tar archive"),
         (b"", "damaged or no tar archive"),
     ],
-    ids=["a name that climbs", "a link outside", "a link that climbs", "another split", "no archive", "empty"],
+    ids=["climbs", "a link outside", "a link that climbs", "another split", "no archive", "empty"],
 )
 def test_archives_that_are_not_unpacked(tmp_path, content, message):
     archive = tmp_path / "in" / "train.tar.gz"
