@@ -45,17 +45,18 @@ def _rebuild_tensor(storage, offset, shape, strides, requires_grad, hooks) -> _T
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-class _Unpickler(pickle.Unpickler):
-    ALLOWED = {
-        ("collections", "OrderedDict"): _StateDict,
-        ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-        **{("torch", name): dtype for name, dtype in DTYPES.items()},
-    }
+ALLOWED = {
+    ("collections", "OrderedDict"): _StateDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    **{("torch", name): dtype for name, dtype in DTYPES.items()},
+}
 
+
+class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ALLOWED:
+        if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no state dictionary needs")
-        return self.ALLOWED[module, name]
+        return ALLOWED[module, name]
 
     def persistent_load(self, description: Any) -> _Storage:
         kind, dtype, key, _device, size, view = description
@@ -90,7 +91,7 @@ def _read(file: BinaryIO) -> dict[str, np.ndarray]:
     described = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     storages = {}
     for key in keys:
-        _, dtype, size = described[key].key, described[key].dtype, described[key].size
+        dtype, _, size = described[key]
         stored = int.from_bytes(file.read(8), "little")
         content = file.read(size * dtype.itemsize)
         if stored != size or len(content) != size * dtype.itemsize:
