@@ -2,6 +2,8 @@
 
 import os
 
+import tqdm  # noqa: F401  (reads its variable when it is imported)
+
 from tools.order import collected
 from tools.threads import pinned
 
@@ -9,6 +11,10 @@ os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
 # The stored outputs are those of the sample scale and seed 42, whatever the caller's shell says.
 for variable in ("COURSE_SCALE", "COURSE_SEED", "COURSE_DATA"):
     os.environ.pop(variable, None)
+
+# For the kernels and not for the tests here: a bar shows itself after three seconds, so on a slow machine only, and
+# what it leaves would be compared.
+os.environ["TQDM_DISABLE"] = "1"
 
 # One thread each: trained numbers depend on their number, make refresh takes one, and side by side it is faster.
 os.environ |= pinned(1, keep=True)
