@@ -12,12 +12,15 @@ os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
 for variable in ("COURSE_SCALE", "COURSE_SEED", "COURSE_DATA"):
     os.environ.pop(variable, None)
 
-# For the kernels and not for the tests here: a bar shows itself after three seconds, so on a slow machine only, and
-# what it leaves would be compared.
-os.environ["TQDM_DISABLE"] = "1"
-
 # One thread each: trained numbers depend on their number, make refresh takes one, and side by side it is faster.
 os.environ |= pinned(1, keep=True)
+
+
+def pytest_configure(config):
+    # For the kernels and not for the tests here: a bar shows itself after three seconds, so on a slow machine only, and
+    # what it leaves would be compared. Not in the process that starts xdist's workers: they would inherit it.
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        os.environ["TQDM_DISABLE"] = "1"
 
 
 def pytest_collectstart(collector):
