@@ -30,6 +30,12 @@ def network(original) -> keras.Model:
     return efficientnet_lite0(original)
 
 
+@pytest.fixture(scope="module")
+def blank() -> dict[bool, keras.Model]:
+    """With random weights, with the top (True) and without: to offer other weights to, which changes them."""
+    return {include_top: efficientnet_lite0(include_top=include_top) for include_top in (True, False)}
+
+
 def test_it_gives_what_pytorch_gives():
     """Logits of three crops of lossless photographs; `sample/reference_logits.py` asked PyTorch."""
     reference = read_npz(SAMPLE / "efficientnet_lite0_logits.npz")
@@ -169,26 +175,25 @@ def test_written_file_is_taken(tmp_path, state, network):
         "integers",
     ],
 )
-def test_other_weights(tmp_path, state, name, change, reason):
+def test_other_weights(blank, state, name, change, reason):
     changed = dict(state)
     if (array := change(changed.pop(name))) is not None:
         changed[name] = array
-    path = state_dict_file(tmp_path / "w.pth", changed)
     with pytest.raises(DataError, match=rf"w\.pth: {name} .*{reason}.*another network's weights"):
-        efficientnet_lite0(path)
+        lite0._set_weights(blank[True], changed, Path("w.pth"), True)
 
 
 @pytest.mark.parametrize("include_top", [True, False], ids=["whole", "base"])
-def test_weights_too_many(tmp_path, state, include_top):
-    path = state_dict_file(tmp_path / "w.pth", state | {"_blocks.16._bn0.weight": np.ones(3, "float32")})
+def test_weights_too_many(blank, state, include_top):
+    more = state | {"_blocks.16._bn0.weight": np.ones(3, "float32")}
     with pytest.raises(DataError, match=r"nothing here takes _blocks\.16\._bn0\.weight\. These are another"):
-        efficientnet_lite0(path, include_top=include_top)
+        lite0._set_weights(blank[include_top], more, Path("w.pth"), include_top)
 
 
-def test_renamed_weight(tmp_path, state):
+def test_another_file_of_weights(tmp_path, state):
     renamed = {name.replace("_fc.", "fc."): array for name, array in state.items()}
     path = state_dict_file(tmp_path / "w.pth", renamed)
-    with pytest.raises(DataError, match=r"_fc\.weight is missing"):
+    with pytest.raises(DataError, match=r"w\.pth: _fc\.weight is missing"):
         efficientnet_lite0(path)
-    with pytest.raises(DataError, match=r"nothing here takes fc\.bias"):
+    with pytest.raises(DataError, match=r"w\.pth: nothing here takes fc\.bias"):
         efficientnet_lite0(path, include_top=False)

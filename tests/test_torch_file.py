@@ -16,7 +16,7 @@ from utils.storage import DataError
 from utils.torch_file import ALLOWED, read_state_dict
 
 REFUSED = (
-    r"w\.pth cannot be read as a PyTorch state dictionary in the old format: .*{}.*Nothing in it was run"
+    r"w\.pth cannot be read as a PyTorch state dictionary in the old format: .*({}).*Nothing in it was run"
 )
 
 
