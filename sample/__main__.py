@@ -12,6 +12,9 @@ The rest takes tools that the course does not need, or time, and is made one by 
     python -m sample.glyphs       glyphs.png and glyphs.json   needs the same
     python -m sample.numerals     numerals.png and .json       needs npm
     python -m sample.pretrained   slim_vgg16.npz, pictures.npz half an hour of one core
+    python -m sample.reference_logits
+                                  efficientnet_lite0_logits.npz
+                                                             needs PyTorch
 
 `python -m sample.house_numbers DEST` draws more house numbers.
 """

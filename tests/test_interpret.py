@@ -391,7 +391,7 @@ def test_command_draws_the_strongest_of_the_first_filters(small, tmp_path):
         ("--layer second --output {}/a.png --side 8 --steps 1", "16 pixels"),
         ("--output {}/a.png", "--layer"),
         ("--layer second --output {}/a.png --network ResNet50", "ResNet50 does not come with the sample"),
-        ("--layer second --output {}/a.png --network vgg", "Known: VGG16, VGG19"),
+        ("--layer second --output {}/a.png --network vgg", "Known: EfficientNetLite0, VGG16"),
     ],
 )
 def test_command_says_what_is_wrong(small, tmp_path, capsys, options, message):

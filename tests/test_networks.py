@@ -18,13 +18,15 @@ import pytest
 from course import FakeRun
 from weights import write_weights
 
-from utils import networks, slim_vgg16
+from utils import efficientnet_lite0, networks, slim_vgg16
 from utils.networks import (
     ARCHITECTURES,
-    CLASS_NAMES,
+    CLASSES,
+    LITE0,
     Network,
     architecture_facts,
     decode_imagenet,
+    imagenet_classes,
     load_network,
 )
 from utils.storage import DataError, sha256_of
@@ -51,11 +53,7 @@ def weights(base, tmp_path_factory) -> Path:
 def folder(course_data, monkeypatch):
     """An empty COURSE_DATA and Keras cache, no server behind Keras's address."""
     monkeypatch.setattr(networks, "KERAS", "http://127.0.0.1:9/")
-    no_names = CLASS_NAMES.__class__(**vars(CLASS_NAMES) | {"url": "http://127.0.0.1:9/names.json"})
-    monkeypatch.setattr(networks, "CLASS_NAMES", no_names)
-    networks._imagenet_names.cache_clear()
-    yield course_data
-    networks._imagenet_names.cache_clear()
+    return course_data
 
 
 @pytest.fixture
@@ -133,13 +131,51 @@ def test_the_sample_without_its_top():
 
 
 def test_the_sample_has_no_other():
-    with pytest.raises(DataError, match=r"ResNet50 does not come with the sample.*or set COURSE_SCALE=full"):
+    with pytest.raises(
+        DataError,
+        match=r"ResNet50 does not come with the sample, which has EfficientNetLite0 and a slim VGG16: .*"
+        r"or set COURSE_SCALE=full",
+    ):
         load_network(FakeRun("sample"), "ResNet50")
 
 
 @pytest.mark.parametrize("scale", ["sample", "full"])
+def test_efficientnet_lite0_is_the_default_at_both_scales(scale, capsys):
+    run = FakeRun(scale)
+    network = load_network(run)
+    given = "EfficientNet-Lite0, pretrained on ImageNet"
+    assert network.weights == f"{given}; 4,694,024 parameters, SHA-256 {efficientnet_lite0.SHA256[:12]}…"
+    assert capsys.readouterr().out == f"{network.weights}\n"
+    assert run.facts == {"weights_EfficientNetLite0": f"{given}, SHA-256 {efficientnet_lite0.SHA256}"}
+    assert network.model.input_shape == (None, None, None, 3)  # the top averages, and so takes any size
+    assert network.model.output_shape == (None, 1000)
+    assert (network.side, network.decode) == (224, decode_imagenet)
+    black, white = network.value_range
+    np.testing.assert_allclose((black, white), ([-127 / 128] * 3, [1] * 3), rtol=1e-6)
+    assert network.rgb_step == 1
+
+
+def test_efficientnet_lite0_without_its_top():
+    run = FakeRun("sample")
+    network = load_network(run, LITE0, include_top=False, input_shape=(96, 64, 3))
+    assert network.model.output_shape == (None, 3, 2, 1280)
+    assert network.weights.startswith(
+        "EfficientNet-Lite0, pretrained on ImageNet, without its top; 3,413,024"
+    )
+    assert list(run.facts) == ["weights_EfficientNetLite0_notop"]
+
+
+@pytest.mark.parametrize("shape", [(31, 64, 3), (64, 31, 3), (64, 64, 1), (64, 64)], ids=str)
+def test_input_shapes_that_do_not_fit_efficientnet_lite0(shape):
+    with pytest.raises(DataError, match=r"EfficientNetLite0 takes input_shape=.* at least 32 rows and col"):
+        load_network(FakeRun("sample"), input_shape=shape)
+
+
+@pytest.mark.parametrize("scale", ["sample", "full"])
 def test_unknown_network(scale):
-    with pytest.raises(DataError, match=r"no network 'vgg' here\. Known: VGG16, VGG19, ResNet50, Inc"):
+    with pytest.raises(
+        DataError, match=r"no network 'vgg' here\. Known: EfficientNetLite0, VGG16, VGG19, Res"
+    ):
         load_network(FakeRun(scale), "vgg")
 
 
@@ -192,10 +228,11 @@ def test_addresses_and_hashes_are_those_of_keras(asked, name, include_top):
 
 
 def test_names_of_classes_are_those_of_keras(asked):
+    """The bundled list gives Keras's own file again, byte for byte."""
     with pytest.raises(Asked):
         keras.applications.imagenet_utils.decode_predictions(np.zeros((1, 1000)))
-    expected = {"file": CLASS_NAMES.filename, "url": CLASS_NAMES.url, "md5": CLASS_NAMES.md5}
-    assert asked == expected | {"folder": CLASS_NAMES.cache_folder}
+    content = json.dumps({str(i): entry for i, entry in enumerate(imagenet_classes())})
+    assert md5(content.encode()).hexdigest() == asked["md5"] == "c2c37ea517e94d9795004a39431a14cb"
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -388,44 +425,47 @@ def test_the_top_takes_one_size(folder):
         load_network(FakeRun("full"), "VGG16", input_shape=(64, 64, 3))
 
 
-def index() -> dict[str, list[str]]:
-    return {str(i): [f"n{i:08}", f"class_{i}"] for i in range(1000)}
-
-
-def test_names_of_imagenet_classes(folder):
-    (folder / CLASS_NAMES.filename).write_text(json.dumps(index()))
+def test_names_of_imagenet_classes():
     probabilities = np.zeros((1, 1000), "float32")
     probabilities[0, [3, 999]] = 0.25, 0.75
-    assert decode_imagenet(probabilities, top=2) == [("class 999", 0.75), ("class 3", 0.25)]
+    assert decode_imagenet(probabilities, top=2) == [("toilet tissue", 0.75), ("tiger shark", 0.25)]
     assert len(decode_imagenet(probabilities[0])) == 5
 
 
-def test_predictions_of_another_shape(folder):
+def test_predictions_of_another_shape():
     for wrong in (np.zeros((2, 1000)), np.zeros(300)):
         with pytest.raises(ValueError, match=r"have the shape \(1000,\), not"):
             decode_imagenet(wrong)
 
 
-def test_no_names_anywhere(folder):
+def test_no_list_of_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "CLASSES", tmp_path / "imagenet_classes.txt")
     with pytest.raises(
-        DataError, match=r"list of ImageNet's classes \(imagenet_class_index.json\) was not found"
+        DataError, match=r"imagenet_classes\.txt cannot be read .*: restore it \(git checkout\)"
     ):
         decode_imagenet(np.zeros(1000))
 
 
+LIST = CLASSES.read_bytes()
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "reason"),
     [
-        "{",
-        "[]",
-        json.dumps(index() | {"7": None}),
-        json.dumps({"0": ["n", "x"]}),
-        json.dumps(index() | {"7": ["n", 7]}),
+        (b"", "has 0 of them and 0 others"),
+        (LIST[: LIST.index(b"n02102040")], "has 217 of them and 0 others"),
+        (LIST + b"n00000000 more\n", "has 1,001 of them and 0 others"),
+        (LIST + b"<html>\n", "has 1,000 of them and 1 others"),
+        (LIST.replace(b"n01440764 ", b""), "has 999 of them and 1 others"),
+        (b"\xff" + LIST, "cannot be read"),
     ],
+    ids=["empty", "cut short", "one more", "something else after it", "no number", "no text"],
 )
-def test_a_file_of_names_that_is_something_else(folder, content):
-    (folder / CLASS_NAMES.filename).write_text(content)
-    with pytest.raises(DataError, match="is not Keras's list of ImageNet's classes"):
+def test_a_damaged_list_of_classes(tmp_path, monkeypatch, content, reason):
+    path = tmp_path / "imagenet_classes.txt"
+    path.write_bytes(content)
+    monkeypatch.setattr(networks, "CLASSES", path)
+    with pytest.raises(DataError, match=rf"{reason}.*: restore it \(git checkout\)"):
         decode_imagenet(np.zeros(1000))
 
 
@@ -451,23 +491,24 @@ def facts_and_growth():
 
 def test_facts(facts_and_growth):
     facts, _ = facts_and_growth
-    # parameters and accuracy: keras.io/api/applications; multiply-adds: the papers say 15.5, 19.6, 3.8, 5.7 and 0.3
-    assert facts.index.tolist() == ["VGG16", "VGG19", "ResNet50", "InceptionV3", "MobileNetV2"]
-    assert facts["parameters"].tolist() == [138_357_544, 143_667_240, 25_636_712, 23_851_784, 3_538_984]
+    # parameters and accuracy: keras.io/api/applications, and Google's page on EfficientNet-Lite; multiply-adds: the
+    # papers say 15.5, 19.6, 3.8, 5.7 and 0.3, and that page 0.41
+    assert facts.index.tolist() == [
+        "VGG16", "VGG19", "ResNet50", "InceptionV3", "MobileNetV2", "EfficientNetLite0",
+    ]  # fmt: skip
+    assert facts["parameters"].tolist() == [
+        138_357_544, 143_667_240, 25_636_712, 23_851_784, 3_538_984, 4_694_024,
+    ]  # fmt: skip
     assert facts["parameters without top"].tolist() == [
-        14_714_688,
-        20_024_384,
-        23_587_712,
-        21_802_784,
-        2_257_984,
-    ]
-    assert facts["input side"].tolist() == [224, 224, 224, 299, 224]
-    assert facts["depth"].tolist() == [16, 19, 50, 48, 53]
-    assert facts["giga-multiply-adds"].round(2).tolist() == [15.47, 19.63, 3.86, 5.71, 0.3]
-    assert facts["ImageNet top-1"].tolist() == [0.713, 0.713, 0.749, 0.779, 0.713]
+        14_714_688, 20_024_384, 23_587_712, 21_802_784, 2_257_984, 3_413_024,
+    ]  # fmt: skip
+    assert facts["input side"].tolist() == [224, 224, 224, 299, 224, 224]
+    assert facts["depth"].tolist() == [16, 19, 50, 48, 53, 50]
+    assert facts["giga-multiply-adds"].round(2).tolist() == [15.47, 19.63, 3.86, 5.71, 0.3, 0.39]
+    assert facts["ImageNet top-1"].tolist() == [0.713, 0.713, 0.749, 0.779, 0.713, 0.751]
     assert facts.dtypes.astype(str).tolist() == ["int64"] * 4 + ["float64"] * 2
 
 
 def test_facts_leave_nothing_behind(facts_and_growth):
     pytest.importorskip("resource")
-    assert facts_and_growth[1] < 400  # the five networks' weights are 1,340
+    assert facts_and_growth[1] < 400  # the six networks' weights are 1,360

@@ -2,7 +2,7 @@
 
 python -m utils.conv_filter_viz --layer block5_conv1 --output filters.png
 
-It draws the slim VGG16; with COURSE_SCALE=full a network of keras.applications with ImageNet weights, by default VGG16.
+It draws the slim VGG16, or EfficientNet-Lite0; with COURSE_SCALE=full VGG16 or another network with ImageNet weights.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from utils.interpret import visualise_filters
-from utils.networks import ARCHITECTURES, Network, load_network
+from utils.networks import NETWORKS, Network, load_network
 from utils.run import Run
 from utils.storage import DataError, atomic
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--network",
         default="VGG16",
-        help=f"{', '.join(ARCHITECTURES)} (default %(default)s; COURSE_SCALE=full for all others)",
+        help=f"{', '.join(NETWORKS)} (default %(default)s; COURSE_SCALE=full for all but the first two)",
     )
     options = parser.parse_args(arguments)
     if options.output.suffix.lower() != ".png":
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with redirect_stdout(sys.stderr):  # what is loaded is said beside the progress, not in the result
             run = Run("conv_filter_viz")
             network = load_network(run, options.network, include_top=False)
-        if run.scale == "full" and options.side < (least := ARCHITECTURES[options.network].smallest):
+        if run.scale == "full" and options.side < (least := NETWORKS[options.network]):
             raise ValueError(f"{options.network} takes pictures of {least} pixels or more: --side {least}.")
         scores = draw(
             network, options.layer, options.output, options.filters, options.best, options.side, options.steps

@@ -57,7 +57,7 @@ def efficientnet_lite0(
     Input: float32, (n, rows, columns, 3), pixels as (x - 127) / 128 (`preprocess_input`). A stem halves rows and
     columns, seven stages of sixteen inverted residual blocks (Sandler et al. 2018: a 1 × 1 convolution that expands,
     a depthwise one, a 1 × 1 convolution that projects) follow, then a 1 × 1 convolution to 1,280 channels. Layers
-    have the names that keras.applications.EfficientNetB0 gives them. include_top: average over rows and columns and
+    have the names that keras.applications.EfficientNetB0 gives the same ones. include_top: average over rows and columns and
     add the softmax layer "predictions" of ImageNet's 1,000 classes; 4,652,008 trained numbers. Output: float32,
     (n, 1000), or (n, rows / 32, columns / 32, 1280) without the top, rounded up.
 
@@ -149,12 +149,13 @@ def _set_weights(model: keras.Model, state: dict[str, np.ndarray], path: Path, i
             array = state.get(name)
             if array is None:
                 raise DataError(f"{path}: {name} is missing. These are another network's weights.")
-            array = array.transpose(axes)
-            if array.shape != tuple(weight.shape) or not np.isfinite(array).all():
+            shape = tuple(weight.shape[axis] for axis in np.argsort(axes))  # as the file has it
+            if array.dtype != "float32" or array.shape != shape or not np.isfinite(array).all():
                 raise DataError(
-                    f"{path}: {name} should be finite numbers of shape {tuple(weight.shape)} "
-                    f"({layer.name}), not {array.dtype} {array.shape}. These are another network's weights."
+                    f"{path}: {name} should be finite numbers, float32 {shape}, for {layer.name}; it is "
+                    f"{array.dtype} {array.shape}, or some are not finite. These are another network's weights."
                 )
+            array = array.transpose(axes)
             values.append(array)
             taken.add(name)
         layer.set_weights(values)

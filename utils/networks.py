@@ -1,6 +1,10 @@
-"""Pretrained networks, ready for images from 0 to 255: the course's slim VGG16, or Keras's with ImageNet weights."""
+"""Pretrained networks, ready for images from 0 to 255: EfficientNet-Lite0, the course's slim VGG16, and Keras's.
 
-import json
+EfficientNet-Lite0 comes with the course's environment, the slim VGG16 with the course, the weights of
+keras.applications' networks from COURSE_DATA, Keras's cache or a download.
+"""
+
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,10 +17,10 @@ import numpy as np
 import pandas as pd
 from keras import applications
 
-from utils import slim_vgg16
+from utils import efficientnet_lite0, slim_vgg16
 from utils.published import Published, find
 from utils.run import Run
-from utils.storage import DataError, sha256_of
+from utils.storage import SAMPLE, DataError, sha256_of
 from utils.tables import multiply_adds
 
 SLIM_SIDE, SLIM_SMALLEST = 64, 32  # pixels; the slim VGG16 was trained on 32 × 32 to 128 × 128
@@ -73,13 +77,12 @@ ARCHITECTURES = {
         ("", ""),
     ),
 }  # fmt: skip
-CLASS_NAMES = Published(
-    name="The list of ImageNet's classes",
-    filename="imagenet_class_index.json",
-    url="https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json",
-    md5="c2c37ea517e94d9795004a39431a14cb",
-    cache_folder="models",
-)
+LITE0 = "EfficientNetLite0"
+# Every name that load_network takes, and the smallest side that the network's base takes, in pixels.
+NETWORKS = {LITE0: efficientnet_lite0.SMALLEST} | {
+    name: known.smallest for name, known in ARCHITECTURES.items()
+}
+CLASSES = SAMPLE / "imagenet_classes.txt"
 
 
 class Network(NamedTuple):
@@ -106,79 +109,92 @@ class Network(NamedTuple):
 
 def load_network(
     run: Run,
-    name: str,
+    name: str = LITE0,
     include_top: bool = True,
     input_shape: tuple[int | None, int | None, int] | None = None,
 ) -> Network:
-    """A pretrained network: of keras.applications at full scale, the slim VGG16 for "VGG16" in the sample.
+    """A pretrained network: EfficientNet-Lite0, or another of NETWORKS.
 
-    name: one of ARCHITECTURES. include_top: with the layers that classify, or the convolutional base only.
-    input_shape: rows, columns and 3, None for any size. The top of keras.applications' networks takes their usual size
-    only; else any size is the default. Weights come from COURSE_DATA, Keras's cache or Keras's own address.
+    name: EfficientNet-Lite0 is the same at both scales; the sample has a slim VGG16 for "VGG16", and no other; at full
+    scale the others are those of keras.applications, with weights from COURSE_DATA, Keras's cache or Keras's own
+    address. include_top: with the layers that classify, or the convolutional base only. input_shape: rows, columns
+    and 3, None for any size, which is the default; the top of keras.applications' networks takes their usual size only.
 
     Notes the weights' SHA-256 in the run's data and prints what it gave. Raises DataError.
     """
-    if name not in ARCHITECTURES:
-        raise DataError(f"There is no network {name!r} here. Known: {', '.join(ARCHITECTURES)}.")
-    if run.scale == "sample":
-        if name != "VGG16":
-            raise DataError(
-                f"{name} does not come with the sample, which has a slim VGG16 only: "
-                'use load_network(run, "VGG16"), or set COURSE_SCALE=full.'
-            )
-        shape = _checked_shape(name, input_shape or (None, None, 3), SLIM_SMALLEST)
-        model = slim_vgg16.slim_vgg16(include_top=include_top, input_shape=shape)
-        given = "slim VGG16, pretrained on scenes of emoji" + ("" if include_top else ", without its top")
-        sha256 = sha256_of(slim_vgg16.WEIGHTS)
-        preprocess, side, decode = slim_vgg16.preprocess_input, SLIM_SIDE, slim_vgg16.decode
+    if name not in NETWORKS:
+        raise DataError(f"There is no network {name!r} here. Known: {', '.join(NETWORKS)}.")
+    if name == LITE0:
+        load = _lite0
+    elif run.scale != "sample":
+        load = _of_keras
+    elif name == "VGG16":
+        load = _slim
     else:
-        known = ARCHITECTURES[name]
-        usual = (known.side, known.side, 3)
-        shape = _checked_shape(
-            name, input_shape or (usual if include_top else (None, None, 3)), known.smallest
+        raise DataError(
+            f"{name} does not come with the sample, which has {LITE0} and a slim VGG16: "
+            f'use load_network(run, "{LITE0}") or load_network(run, "VGG16"), or set COURSE_SCALE=full.'
         )
-        if include_top and shape != usual:
-            raise DataError(
-                f"{name} with its top takes images of {usual}, not {shape}: use include_top=False."
-            )
-        path, given, sha256 = find(known.weights(name, include_top))
-        model = _with_weights(name, path, include_top, shape)
-        given = given if given.startswith(name) else f"{name}: {given}"
-        preprocess, side, decode = _without_side_effect(known.preprocess), known.side, decode_imagenet
-    run.note_data(**{f"weights_{name}{'' if include_top else '_notop'}": f"{given}, SHA-256 {sha256}"})
-    text = f"{given}; {model.count_params():,} parameters, SHA-256 {sha256[:12]}…"
+    loaded = load(name, include_top, input_shape)
+    note = f"{loaded.given}, SHA-256 {loaded.sha256}"
+    run.note_data(**{f"weights_{name}{'' if include_top else '_notop'}": note})
+    text = f"{loaded.given}; {loaded.model.count_params():,} parameters, SHA-256 {loaded.sha256[:12]}…"
     print(text)
-    return Network(model, preprocess, side, decode, text)
+    return Network(loaded.model, loaded.preprocess, loaded.side, loaded.decode, text)
 
 
 def decode_imagenet(predictions: np.ndarray, top: int = 5) -> list[tuple[str, float]]:
     """Names and probabilities of the top classes of one image, most likely first.
 
-    predictions: (1000,), or (1, 1000) as `model.predict` gives it. The names come from COURSE_DATA, Keras's cache or
-    a download. Raises ValueError for predictions of another shape, and DataError.
+    predictions: (1000,), or (1, 1000) as `model.predict` gives it. Raises ValueError for predictions of another shape,
+    and DataError where the bundled list of the classes is missing or damaged.
     """
     probabilities = np.squeeze(predictions)
     if probabilities.shape != (1000,):
         raise ValueError(f"predictions of one image have the shape (1000,), not {np.shape(predictions)}.")
-    names = _imagenet_names()
+    names = [name.replace("_", " ") for _, name in imagenet_classes(CLASSES)]
     return [(names[i], float(probabilities[i])) for i in np.argsort(-probabilities, kind="stable")[:top]]
 
 
+@cache
+def imagenet_classes(path: Path = CLASSES) -> tuple[tuple[str, str], ...]:
+    """WordNet's number and Keras's name of ImageNet's 1,000 classes, in the order of the softmax layer.
+
+    Raises DataError where the bundled list is missing or damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): restore it (git checkout).") from error
+    found = tuple(re.findall(r"(?m)^(n\d{8}) (\S+)$", text))
+    if len(found) != 1000 or len(text.splitlines()) != 1000:
+        raise DataError(
+            f"{path} should have 1,000 lines such as “n01440764 tench”; it has {len(found):,} of them and "
+            f"{len(text.splitlines()) - len(found):,} others: restore it (git checkout)."
+        )
+    return found
+
+
 def architecture_facts() -> pd.DataFrame:
-    """Size, depth, cost and published accuracy of the five networks of keras.applications; no weights are made.
+    """Size, depth, cost and published accuracy of the networks that know ImageNet; no weights are made.
 
     Index: network. parameters, parameters without top: numbers; input side: pixels; depth: layers with a kernel on
     the longest path; giga-multiply-adds: for one image, of all kernels, 1e9; ImageNet top-1: a fraction.
     """
     # In a thread of its own, Keras forgets the variables without values as soon as it ends.
     with ThreadPoolExecutor(1) as thread:
-        rows = thread.submit(lambda: {name: _facts(name) for name in ARCHITECTURES}).result()
+        rows = thread.submit(lambda: {name: _facts(name) for name in (*ARCHITECTURES, LITE0)}).result()
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
 
 def _facts(name: str) -> dict[str, int | float]:
     with keras.StatelessScope(initialize_variables=False):
-        model = getattr(applications, name)(weights=None)
+        if name == LITE0:
+            side, accuracy = efficientnet_lite0.SIDE, efficientnet_lite0.ACCURACY
+            model = efficientnet_lite0.efficientnet_lite0(input_shape=(side, side, 3))
+        else:
+            side, accuracy = ARCHITECTURES[name].side, ARCHITECTURES[name].accuracy
+            model = getattr(applications, name)(weights=None)
     kernels = [layer for layer in model.layers if hasattr(layer, "kernel")]
     top = sum(layer.count_params() for layer in kernels if isinstance(layer, keras.layers.Dense))
     depth: dict[int, int] = {}  # by tensor; the layers are in order
@@ -188,11 +204,62 @@ def _facts(name: str) -> dict[str, int | float]:
     return {
         "parameters": model.count_params(),
         "parameters without top": model.count_params() - top,
-        "input side": ARCHITECTURES[name].side,
+        "input side": side,
         "depth": max(depth.values()),
         "giga-multiply-adds": multiply_adds(model) / 1e9,
-        "ImageNet top-1": ARCHITECTURES[name].accuracy,
+        "ImageNet top-1": accuracy,
     }  # fmt: skip
+
+
+class _Loaded(NamedTuple):
+    model: keras.Model
+    given: str  # which weights these are
+    sha256: str
+    preprocess: Callable[[np.ndarray], np.ndarray]
+    side: int
+    decode: Decode
+
+
+def _lite0(name: str, include_top: bool, input_shape: tuple | None) -> _Loaded:
+    shape = _checked_shape(name, input_shape or (None, None, 3), efficientnet_lite0.SMALLEST)
+    path = efficientnet_lite0.weights_path()
+    return _Loaded(
+        efficientnet_lite0.efficientnet_lite0(path, include_top, shape),
+        "EfficientNet-Lite0, pretrained on ImageNet" + ("" if include_top else ", without its top"),
+        efficientnet_lite0.SHA256,
+        efficientnet_lite0.preprocess_input,
+        efficientnet_lite0.SIDE,
+        decode_imagenet,
+    )
+
+
+def _slim(name: str, include_top: bool, input_shape: tuple | None) -> _Loaded:
+    shape = _checked_shape(name, input_shape or (None, None, 3), SLIM_SMALLEST)
+    return _Loaded(
+        slim_vgg16.slim_vgg16(include_top=include_top, input_shape=shape),
+        "slim VGG16, pretrained on scenes of emoji" + ("" if include_top else ", without its top"),
+        sha256_of(slim_vgg16.WEIGHTS),
+        slim_vgg16.preprocess_input,
+        SLIM_SIDE,
+        slim_vgg16.decode,
+    )
+
+
+def _of_keras(name: str, include_top: bool, input_shape: tuple | None) -> _Loaded:
+    known = ARCHITECTURES[name]
+    usual = (known.side, known.side, 3)
+    shape = _checked_shape(name, input_shape or (usual if include_top else (None, None, 3)), known.smallest)
+    if include_top and shape != usual:
+        raise DataError(f"{name} with its top takes images of {usual}, not {shape}: use include_top=False.")
+    path, given, sha256 = find(known.weights(name, include_top))
+    return _Loaded(
+        _with_weights(name, path, include_top, shape),
+        given if given.startswith(name) else f"{name}: {given}",
+        sha256,
+        _without_side_effect(known.preprocess),
+        known.side,
+        decode_imagenet,
+    )
 
 
 def _checked_shape(name: str, shape: tuple, smallest: int) -> tuple:
@@ -223,15 +290,3 @@ def _with_weights(name: str, path: Path, include_top: bool, shape: tuple) -> ker
 
 def _without_side_effect(preprocess: Callable) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: preprocess(np.array(images, dtype="float32"))
-
-
-@cache
-def _imagenet_names() -> list[str]:
-    path = find(CLASS_NAMES).path
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        return [index[str(i)][1].replace("_", " ") for i in range(1000)]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path} is not Keras's list of ImageNet's classes ({error!r}). Replace it, or remove it."
-        ) from error

@@ -6,6 +6,7 @@ little-endian. A pickle may name any function for the reader to call; this reade
 dictionary takes and refuses every other.
 """
 
+import math
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -22,7 +23,7 @@ DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 class _Storage(NamedTuple):
     dtype: np.dtype
     key: str
-    size: int
+    size: int  # in elements
 
 
 class _Tensor(NamedTuple):
@@ -41,14 +42,27 @@ class _StateDict(OrderedDict):
         pass
 
 
-def _rebuild_tensor(storage, offset, shape, strides, requires_grad, hooks) -> _Tensor:
-    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+# A pickle may set attributes of whatever a name stands for. These two have none, where a class or a function has.
+class _MakeStateDict:
+    __slots__ = ()
+
+    def __call__(self) -> _StateDict:
+        return _StateDict()
+
+
+class _RebuildTensor:
+    __slots__ = ()
+
+    def __call__(self, storage, offset, shape, strides, requires_grad, hooks) -> _Tensor:
+        if not isinstance(storage, _Storage):
+            raise pickle.UnpicklingError("a tensor has no storage")
+        return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
 ALLOWED = {
-    ("collections", "OrderedDict"): _StateDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    **{("torch", name): dtype for name, dtype in DTYPES.items()},
+    ("collections", "OrderedDict"): _MakeStateDict(),
+    ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor(),
+    **{("torch", name): name for name in DTYPES},
 }
 
 
@@ -59,21 +73,22 @@ class _Unpickler(pickle.Unpickler):
         return ALLOWED[module, name]
 
     def persistent_load(self, description: Any) -> _Storage:
-        kind, dtype, key, _device, size, view = description
-        if kind != "storage" or not isinstance(dtype, np.dtype) or view is not None:
-            raise pickle.UnpicklingError(f"it holds {description!r} in the place of a storage")
-        return _Storage(dtype, key, size)
+        match description:
+            case ("storage", str(kind), str(key), _, int(size), None) if kind in DTYPES and size >= 0:
+                return _Storage(DTYPES[kind], key, size)
+        raise pickle.UnpicklingError("it holds something else in the place of a storage")
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     """The tensors of a state dictionary that `torch.save` wrote in the old format: float32 or int64, by name.
 
-    Nothing in the file is run. Raises DataError where it is missing, cut short, of another format, or asks for
-    anything but tensors.
+    Nothing in the file is run, and the arrays take no more memory than the file. Raises DataError where it is missing,
+    cut short, of another format, or asks for anything but tensors.
     """
     try:
-        with Path(path).open("rb") as file:
-            return _read(file)
+        path = Path(path)
+        with path.open("rb") as file:
+            return _read(file, path.stat().st_size)
     except Exception as error:  # a damaged pickle fails in many ways
         reason = getattr(error, "strerror", None) or error or type(error).__name__
         raise DataError(
@@ -82,28 +97,52 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+    if file.peek(4)[:4] == b"PK\3\4":
+        raise ValueError("it is a zip archive, as PyTorch writes since 1.6")
     if _Unpickler(file).load() != MAGIC or _Unpickler(file).load() != PROTOCOL:
         raise ValueError("it begins otherwise")
     if not _Unpickler(file).load()["little_endian"]:
         raise ValueError("its numbers are big-endian")
     tensors, keys = _Unpickler(file).load(), _Unpickler(file).load()
-    described = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
+    described = _storages(tensors)
+    if sorted(keys) != sorted(described):
+        raise ValueError("its tensors have other storages than it lists")
+    if sum(8 + storage.size * storage.dtype.itemsize for storage in described.values()) != size - file.tell():
+        raise ValueError("it ends too early, or too late")
     storages = {}
     for key in keys:
-        dtype, _, size = described[key]
-        stored = int.from_bytes(file.read(8), "little")
-        content = file.read(size * dtype.itemsize)
-        if stored != size or len(content) != size * dtype.itemsize:
-            raise ValueError("it ends too early")
-        storages[key] = np.frombuffer(content, dtype)
-    return {str(name): _strided(storages[tensor.storage.key], tensor) for name, tensor in tensors.items()}
+        dtype, _, length = described[key]
+        if int.from_bytes(file.read(8), "little") != length:
+            raise ValueError("a storage is longer or shorter than its tensors say")
+        storages[key] = np.frombuffer(file.read(length * dtype.itemsize), dtype)
+    return {name: _strided(name, storages[tensor.storage.key], tensor) for name, tensor in tensors.items()}
 
 
-def _strided(storage: np.ndarray, tensor: _Tensor) -> np.ndarray:
+def _storages(tensors: Any) -> dict[str, _Storage]:
+    """The storages of the tensors, by key; ValueError where these are no tensors with names, or too large."""
+    if not isinstance(tensors, dict):
+        raise ValueError(f"it holds {type(tensors).__name__}, no dictionary")
+    described: dict[str, _Storage] = {}
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, _Tensor):
+            raise ValueError("its dictionary holds something other than tensors with names")
+        if described.setdefault(tensor.storage.key, tensor.storage) != tensor.storage:
+            raise ValueError(f"{name} describes its storage otherwise than another tensor")
+    used = sum(math.prod(tensor.shape) for tensor in tensors.values())
+    if used > sum(storage.size for storage in described.values()):
+        raise ValueError("its tensors have more numbers than its storages")
+    return described
+
+
+def _strided(name: str, storage: np.ndarray, tensor: _Tensor) -> np.ndarray:
     """The tensor's numbers, in its own order of dimensions: PyTorch may store them in another."""
     last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
-    if min(tensor.offset, *tensor.strides, 0) < 0 or last >= len(storage) or not all(tensor.shape):
-        raise ValueError("a tensor lies outside its storage")
+    if (
+        min(tensor.offset, *tensor.strides, 0) < 0
+        or min(tensor.shape, default=1) < 1
+        or max(last + 1, math.prod(tensor.shape)) > len(storage)
+    ):
+        raise ValueError(f"{name} lies outside its storage")
     steps = tuple(step * storage.itemsize for step in tensor.strides)
     return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, steps).copy()
