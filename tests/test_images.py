@@ -14,7 +14,7 @@ from utils.images import (
     load_image,
     load_image_folder,
     load_own_images,
-    load_pictures,
+    load_photographs,
 )
 from utils.storage import DataError, sha256_of_array
 
@@ -299,15 +299,13 @@ def test_too_many_classes_of_own_images(own, monkeypatch):
         load_own_images(FakeRun("sample"), side=16)
 
 
-def test_pictures(tmp_path, monkeypatch):
-    monkeypatch.delenv("COURSE_DATA", raising=False)
-    pictures, names = load_pictures(FakeRun("sample"), 96)
-    assert pictures.shape == (48, 96, 96, 3) and pictures.dtype == np.uint8 and len(set(names)) == 48
-    assert load_pictures(FakeRun("sample"), 64)[0].shape == (48, 64, 64, 3)
-    pictures, names = load_pictures(FakeRun("full"), 96)
-    assert pictures.shape == (12, 96, 96, 3) and names == ["temple"] * 6 + ["flower"] * 6
-    for name in ("cup", "spoon"):
-        saved(tmp_path / "images" / name, "1.png")
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    pictures, names = load_pictures(FakeRun("full"), 96)
-    assert pictures.shape == (14, 96, 96, 3) and names[12:] == ["cup", "spoon"]
+def test_photographs():
+    photographs, names = load_photographs(96)
+    assert photographs.shape == (10, 96, 96, 3) and photographs.dtype == np.uint8
+    assert len(set(names)) == 10 and names[:2] == ["temple", "cat"]
+    grey = [
+        name for name, picture in zip(names, photographs, strict=True) if not np.ptp(picture, axis=-1).any()
+    ]
+    assert grey == ["photographer", "clock", "coins"]
+    assert min(picture.std() for picture in photographs) > 10
+    assert load_photographs(32)[0].shape == (10, 32, 32, 3)

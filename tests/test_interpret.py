@@ -1,21 +1,35 @@
-"""utils/interpret.py on small networks whose right answer is known by construction, and the command conv_filter_viz."""
+"""utils/interpret.py and notebook 05's own maps on small networks whose right answer is known by construction, and the command conv_filter_viz."""
 
 import keras
 import numpy as np
 import pytest
+from course import ROOT, definitions
 from keras import layers, ops
 from PIL import Image
 from weights import write_weights
 
-from utils import conv_filter_viz, interpret, networks, slim_vgg16
+from utils import conv_filter_viz, interpret, networks, slim_vgg16, submodels
 from utils.networks import ARCHITECTURES, Network
 
 SIDE, SQUARE = 32, np.s_[5:11, 5:11]
 RED, GREEN, BLUE = range(3)
+NOTEBOOK = definitions(
+    ROOT / "05_bottleneck_features.ipynb",
+    {"saliency", "occlusion", "grad_cam"},
+    {
+        "keras": keras,
+        "np": np,
+        "interpret": interpret,
+        "input_gradient": interpret.input_gradient,
+        "class_score": submodels.class_score,
+        "scores": submodels.scores,
+    },
+)
+saliency, occlusion, grad_cam = (NOTEBOOK[name] for name in ("saliency", "occlusion", "grad_cam"))
 MAPS = {
-    "saliency": interpret.saliency,
-    "occlusion": lambda *a: interpret.occlusion(*a, size=5, stride=3),
-    "grad_cam": interpret.grad_cam,
+    "saliency": lambda model, image, target: saliency(model, image[None], target)[0],
+    "occlusion": lambda model, image, target: occlusion(model, image[None], target, size=5, stride=3)[0],
+    "grad_cam": lambda model, image, target: grad_cam(model, image[None], target, layer="excess")[0],
     "lime": interpret.lime,
 }
 
@@ -130,7 +144,7 @@ def test_maps_point_to_the_quadrant_that_alone_decides(method, where):
     colours = [GREEN, GREEN, GREEN, GREEN]
     colours[where] = RED
     found = MAPS[method](colour_network(), squares(*colours), 1)
-    assert found.shape == (SIDE, SIDE) and found.dtype == np.float32
+    assert found.shape == (SIDE, SIDE)
     positive = np.maximum(found, 0)
     assert positive[quadrant(where)].sum() > 0.9 * positive.sum() > 0
 
@@ -159,51 +173,68 @@ def test_sure_network_is_explained_too():
     model, image = colour_network(scale=1e4), squares(RED, None, None, None)
     assert model.predict(image[None], verbose=0)[0, 1] == 1
     expected = np.where(image[..., RED] > 0.5, 1e4 / SIDE**2, 0)
-    np.testing.assert_allclose(interpret.saliency(model, image, 1), expected, rtol=1e-5)
+    np.testing.assert_allclose(MAPS["saliency"](model, image, 1), expected, rtol=1e-5)
 
 
 def test_changed_weights_change_the_map():
     model, image = colour_network(), squares(RED, None, None, None)
-    before = interpret.saliency(model, image, 1)
+    before = {name: MAPS[name](model, image, 1) for name in ("saliency", "occlusion", "grad_cam")}
     model.get_layer("classes").set_weights([np.array([[0, 2], [0, 0], [0, 0]]), np.zeros(2)])
-    np.testing.assert_allclose(interpret.saliency(model, image, 1), 2 * before, rtol=1e-5)
+    for name, values in before.items():
+        np.testing.assert_allclose(MAPS[name](model, image, 1), 2 * values, rtol=1e-4, atol=1e-8)
+
+
+def test_a_batch_of_images_each_with_its_class():
+    keras.utils.set_random_seed(3)
+    model, images, targets = small_network(), noise(3, 24, 24, 3), np.array([2, 0, 3])
+    for method, options in (
+        (saliency, {}),
+        (occlusion, {"size": 8, "stride": 8}),
+        (grad_cam, {"layer": "second"}),
+    ):
+        together = method(model, images, targets, **options)
+        for i in range(3):
+            alone = method(model, images[i : i + 1], int(targets[i]), **options)[0]
+            np.testing.assert_allclose(together[i], alone, atol=1e-6)
+        assert np.abs(together - method(model, images, 0, **options)).max() > 1e-4
+
+
+@pytest.mark.parametrize("top", ["dense", "layer", "activation", "none"])
+def test_scores_without_gradients_are_the_same(top):
+    model, images = colour_network(top), noise(40, SIDE, SIDE, 3)
+    targets = np.arange(40) % 2
+    expected = np.asarray(ops.convert_to_numpy(submodels.class_score(model, targets)(images)))
+    np.testing.assert_allclose(submodels.scores(model, images, targets), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        submodels.scores(model, images, 1)[targets == 1], expected[targets == 1], rtol=1e-5
+    )
+    assert np.ptp(expected) > 1
 
 
 def test_grad_cam_by_hand():
     model, image = colour_network(), squares(RED, GREEN, BLUE, RED)
     maps = interpret.feature_maps(model, image[None], "excess")[0]
     expected = np.maximum(maps @ [1, 0, -1], 0) / SIDE**2
-    np.testing.assert_allclose(interpret.grad_cam(model, image, 1), expected, atol=1e-8)
+    np.testing.assert_allclose(MAPS["grad_cam"](model, image, 1), expected, atol=1e-8)
 
 
-def test_grad_cam_takes_the_last_maps_of_a_residual_network():
-    keras.utils.set_random_seed(0)
+def test_path_around_a_layer():
     inputs = keras.Input((32, 32, 3))
     x = layers.Conv2D(4, 3, padding="same", strides=2, name="in")(inputs)
     y = layers.Conv2D(4, 3, padding="same", activation="relu", name="branch")(x)
-    x = layers.MaxPooling2D()(layers.Add(name="sum")([x, y]))
+    x = layers.Add(name="sum")([x, y])
     model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
-    image = noise(32, 32, 3)
-    found = interpret.grad_cam(model, image, 2)
-    np.testing.assert_array_equal(found, interpret.grad_cam(model, image, 2, layer="sum"))
+    assert grad_cam(model, noise(1, 32, 32, 3), 2, layer="sum").shape == (1, 32, 32)
     with pytest.raises(ValueError, match="a path around branch"):
-        interpret.grad_cam(model, image, 2, layer="branch")
+        grad_cam(model, noise(1, 32, 32, 3), 2, layer="branch")
 
 
 def test_occlusion_by_hand():
     model, image = colour_network(), squares(RED, None, None, None)
-    found = interpret.occlusion(model, image, 1, size=16, stride=16)
+    (found,) = occlusion(model, image[None], 1, size=16, stride=16)
     fall = (0.9 - 0.5) * 36 / SIDE**2  # the mean colour is below 0.5
     np.testing.assert_allclose(found[quadrant(0)], fall, rtol=1e-4)
     np.testing.assert_allclose(found[quadrant(1)], 0, atol=1e-6)
-
-
-@pytest.mark.parametrize(("size", "stride"), [(10, 7), (32, 1), (5, 5)])
-def test_occlusion_covers_every_pixel_in_batches_of_any_size(size, stride):
-    model, image = colour_network(), squares(RED, GREEN, BLUE, RED)
-    found = [interpret.occlusion(model, image, 1, size, stride, batch_size=batch) for batch in (7, 200)]
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(*found, atol=1e-6)
 
 
 def test_lime_repeats_itself_and_finds_the_contribution():
@@ -211,7 +242,7 @@ def test_lime_repeats_itself_and_finds_the_contribution():
     found = interpret.lime(model, image, 1, seed=3)
     np.testing.assert_array_equal(found, interpret.lime(model, image, 1, seed=3))
     assert np.abs(found - interpret.lime(model, image, 1, seed=4)).max() > 0
-    labels = interpret.superpixels(image, seed=3)
+    labels = interpret.superpixels(image)
     assert set(np.unique(labels)) == set(range(labels.max() + 1)) and labels.max() < 40
     added = sum(found[labels == label][0] for label in np.unique(labels[quadrant(0)][SQUARE]))
     assert added == pytest.approx((0.9 - 0.5) * 36 / SIDE**2, rel=0.3)
@@ -317,31 +348,26 @@ def test_unknown_class(method, target):
         MAPS[method](colour_network(), squares(), target)
 
 
-@pytest.mark.parametrize("method", MAPS)
 @pytest.mark.parametrize("shape", [(1, SIDE, SIDE, 3), (SIDE, SIDE), (15, SIDE, 3), (SIDE, 15, 3)])
-def test_image_of_another_shape(method, shape):
+def test_image_of_another_shape(shape):
     with pytest.raises(ValueError, match=r"one image.*16 pixels"):
-        MAPS[method](colour_network(), np.zeros(shape, dtype="float32"), 1)
+        interpret.lime(colour_network(), np.zeros(shape, dtype="float32"), 1)
 
 
 def test_other_bad_input():
     model, image = colour_network(), squares()
     with pytest.raises(ValueError, match="float, not uint8"):
-        interpret.saliency(model, image.astype("uint8"), 1)
+        interpret.lime(model, image.astype("uint8"), 1)
     with pytest.raises(ValueError, match="images"):
         interpret.feature_maps(model, image, "excess")
     with pytest.raises(ValueError, match="units 0 to 2, not \\[3\\]"):
         interpret.strongest(model, image[None], "excess", 3)
     with pytest.raises(ValueError, match="units 0 to 2, not \\[-1, 5\\]"):
         interpret.visualise_filters(model, "excess", [-1, 0, 5])
-    with pytest.raises(ValueError, match="stride 9"):
-        interpret.occlusion(model, image, 1, size=8, stride=9)
-    with pytest.raises(ValueError, match="no rows and columns"):
-        interpret.grad_cam(model, image, 1, layer="average")
     with pytest.raises(ValueError, match="choose a convolution"):
         interpret.visualise_filters(model, "classes", [0])
     with pytest.raises(ValueError, match="one output"):
-        interpret.saliency(keras.Model(model.input, model.get_layer("excess").output), image, 1)
+        interpret.lime(keras.Model(model.input, model.get_layer("excess").output), image, 1)
 
 
 def test_network_within_a_network():
@@ -350,7 +376,7 @@ def test_network_within_a_network():
         [keras.Input((SIDE, SIDE, 3)), base, layers.Flatten(), layers.Dense(2)], name="outer"
     )
     with pytest.raises(ValueError, match=r"base is a network within outer.*base\.output"):
-        interpret.grad_cam(model, squares(), 1)
+        interpret.feature_maps(model, squares()[None], "base")
 
 
 # The command

@@ -15,6 +15,10 @@ TOLERANCES = {
     "08_svhn_object_detection": {"": {"TensorFlow": 0.14, "other": 0.14}},
 }  # notebook -> model ("" for all others) -> by how much
 
+MOST_05, MOVED = "validation_accuracy_400_labels", "accuracy_snow_under_vehicles"
+ANIMAL, MAP = "Animal or vehicle, trained with", "Map by"
+ON_ANIMALS, SNOW = "trained with snow under animals", "share_on_snow"
+
 # (better, worse, metric, by at least): what each notebook's text and titles claim.
 CLAIMS = {
     "02_mnist_with_ffnn_and_lenet5": [
@@ -42,13 +46,44 @@ CLAIMS = {
         ("Always up", "Last month's sign", "test_auc_within", 0.01),
     ],
     "05_bottleneck_features": [
+        ("EfficientNet-Lite0, its own", "EfficientNet-Lite0, pixels as they are", "accuracy_of_views", 0.5),
+        ("Ridge regression on Lite0", "Ridge regression on Lite0, random", MOST_05, 0.15),
+        ("Ridge regression on Lite0", "Ridge regression on 64 random filters", MOST_05, 0.04),
+        ("Ridge regression on 64 random filters", "Ridge regression on pixels", MOST_05, 0.04),
+        ("Ridge regression on 64 random filters", "Ridge regression on Lite0, random", MOST_05, 0.08),
+        ("Ridge regression on pixels", "Ridge regression on Lite0, random", MOST_05, -0.03),
+        ("Ridge regression on pixels", "Ridge regression on 64 filters, whole image", MOST_05, -0.06),
+        ("Ridge regression on 64 filters, whole image", "Ridge regression on pixels", MOST_05, -0.06),
+        ("Ridge regression on Lite0, random", "Ridge regression on Lite0, calibrated", MOST_05, 0.03),
+        ("Ridge regression on Slim VGG16, emoji", "Ridge regression on Lite0", MOST_05, 0.1),
+        ("Logistic regression on Lite0, every label", "Random forest on Lite0, every label", MOST_05, -0.02),
+        ("Random forest on Lite0, every label", "Logistic regression on Lite0, every label", MOST_05, -0.1),
+        ("Support vector machine on Lite0", "Logistic regression on Lite0, every label", MOST_05, -0.1),
+        ("Sanity check of saliency", "Sanity check of Grad-CAM", "correlation_top", 0.1),
+        ("Sanity check of gradient × input", "Sanity check of Grad-CAM", "correlation_top", 0.1),
+        ("Sanity check of saliency", "Sanity check of Grad-CAM", "correlation_stages_5_to_7", 0.1),
+        (f"{ANIMAL} no snow", f"{ANIMAL} snow under animals", "accuracy_no_snow", 0.2),
+        (f"{ANIMAL} snow under animals", f"{ANIMAL} no snow", "accuracy_snow_under_animals", 0.02),
+        (f"{ANIMAL} snow under half of all", f"{ANIMAL} snow under animals", MOVED, 0.4),
+        (f"{ANIMAL} snow under half of all", f"{ANIMAL} no snow", "accuracy_no_snow", -0.04),
+        (f"{ANIMAL} snow under half of all", f"{ANIMAL} no snow", MOVED, 0.05),
+        (f"{ANIMAL} no snow", f"{ANIMAL} snow under animals", MOVED, 0.3),
         (
-            "Logistic regression on pretrained network",
-            "Logistic regression on untrained network",
-            "validation_accuracy_few",
+            f"{MAP} Grad-CAM, stage 5, {ON_ANIMALS}",
+            f"{MAP} Grad-CAM, stage 5, trained with no snow",
+            SNOW,
+            0.25,
+        ),
+        (f"{MAP} Grad-CAM, stage 5, {ON_ANIMALS}", f"{MAP} Grad-CAM, {ON_ANIMALS}", SNOW, 0.2),
+        (f"{MAP} Grad-CAM, {ON_ANIMALS}", f"{MAP} Grad-CAM, trained with no snow", SNOW, -0.05),
+        (f"{MAP} Grad-CAM, trained with no snow", f"{MAP} Grad-CAM, {ON_ANIMALS}", SNOW, -0.05),
+        (
+            f"{MAP} occlusion, {ON_ANIMALS}",
+            f"{MAP} occlusion, trained with snow under half of all",
+            SNOW,
             0.15,
         ),
-        ("Logistic regression on pretrained network", "Logistic regression on pixels", "test_accuracy", 0.15),
+        (f"{MAP} saliency, {ON_ANIMALS}", f"{MAP} saliency, trained with no snow", SNOW, 0.01),
     ],
     "06_transfer_learning": [
         ("Slim VGG16, base frozen", "CNN, from scratch", "validation_accuracy_few", 0.15),

@@ -16,7 +16,7 @@ FORMAT = 1  # of the files written; those of another one have other names
 
 
 def bottleneck_features(
-    network: Network, images: np.ndarray, cache: str, layer: str | None = None, batch_size: int = 64
+    network: Network, images: np.ndarray, cache: str, layer: str | None = None, batch_size: int = 16
 ) -> np.ndarray:
     """The output of a network, or of one of its layers, for each image.
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from utils.published import in_course_data
 from utils.run import Run
-from utils.storage import SAMPLE, DataError, read_npz, sha256_of_array
+from utils.storage import DataError, sha256_of_array
 from utils.svhn import describe_skipped
 
 SMALLEST = 16  # rows and columns that an image must have
@@ -152,32 +152,28 @@ def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]
     return *parts, found.class_names
 
 
-def load_pictures(run: Run, side: int) -> tuple[np.ndarray, list[str]]:
-    """A few larger images to look at, and what they show: uint8, (n, side, side, 3), and n names.
+def load_photographs(side: int) -> tuple[np.ndarray, list[str]]:
+    """Ten photographs that scikit-learn and scikit-image ship: uint8, (10, side, side, 3), and what they show.
 
-    In the sample, 48 scenes of things that the slim VGG16 knows, in drawings it has never seen (96 × 96, resized if
-    side is another). At full scale, parts of the two photographs that scikit-learn ships and the first images of
-    each class in COURSE_DATA/images, where there is such a folder.
-
-    Raises DataError.
+    The middle square of each, resized. All may be used freely: skimage.data names the photographers.
     """
-    if run.scale == "sample":
-        arrays = read_npz(SAMPLE / "pictures.npz")
-        pictures, names = [Image.fromarray(image) for image in arrays["x"]], arrays["names"].tolist()
-    else:
-        photographs = {"temple": load_sample_image("china.jpg"), "flower": load_sample_image("flower.jpg")}
-        corners = [(left, top, left + 320, top + 320) for top in (0, 100) for left in (0, 160, 320)]
-        pictures = [Image.fromarray(photo).crop(box) for photo in photographs.values() for box in corners]
-        names = [name for name in photographs for _ in corners]
-        if in_course_data("images")[0]:
-            own = load_image_folder(run, side=side)
-            first = [
-                place for label in np.unique(own.labels) for place in np.flatnonzero(own.labels == label)[:6]
-            ]
-            pictures += [Image.fromarray(own.images[place]) for place in first]
-            names += [own.class_names[own.labels[place]] for place in first]
-    resized = [picture.resize((side, side), Image.Resampling.LANCZOS) for picture in pictures]
-    return np.stack([np.asarray(picture) for picture in resized]), names
+    from skimage import data  # a second, which most callers need not wait
+
+    photographs = {
+        "temple": load_sample_image("china.jpg"),
+        "cat": data.chelsea(),
+        "coffee": data.coffee(),
+        "photographer": data.camera(),
+        "motorcycle": data.stereo_motorcycle()[0],
+        "rocket": data.rocket(),
+        "clock": data.clock(),
+        "astronaut": data.astronaut(),
+        "dahlia": load_sample_image("flower.jpg"),
+        "coins": data.coins(),
+    }
+    pictures = [Image.fromarray(array).convert("RGB") for array in photographs.values()]
+    squares = [ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS) for picture in pictures]
+    return np.stack([np.asarray(square) for square in squares]), list(photographs)
 
 
 def _paths_by_class(folder: Path) -> dict[str, list[Path]]:

@@ -18,11 +18,11 @@ import keras
 import numpy as np
 from keras import ops
 from scipy.ndimage import gaussian_filter
-from sklearn.cluster import KMeans
+from skimage.segmentation import slic
 from sklearn.linear_model import Ridge
 
 from utils import submodels
-from utils.submodels import Score, checked_images, class_score
+from utils.submodels import Score, checked_images
 
 
 def input_gradient(
@@ -185,77 +185,28 @@ def _picture(images: np.ndarray) -> np.ndarray:
     return (np.clip(0.5 + 0.15 * centred, 0, 1) * 255).round().astype("uint8")
 
 
-def saliency(model: keras.Model, image: np.ndarray, target: int) -> np.ndarray:
-    """How fast the score of class target changes with each pixel: Simonyan, Vedaldi & Zisserman (2014).
-
-    The largest absolute gradient of the three channels, float32 (h, w).
-    """
-    image, score = checked_images(image, 3), class_score(model, target)
-    return np.abs(input_gradient(score, image[None])[1][0]).max(axis=-1)
-
-
-def occlusion(
-    model: keras.Model, image: np.ndarray, target: int, size: int = 16, stride: int = 8, batch_size: int = 32
-) -> np.ndarray:
-    """How far the score of class target falls when a square of the image is covered: Zeiler & Fergus (2014).
-
-    size, stride: of the square, in pixels; it is filled with the image's mean colour. A pixel has the mean fall of
-    the squares that cover it, float32 (h, w); negative where covering helps.
-    """
-    image, score = checked_images(image, 3), class_score(model, target)
-    if not 1 <= stride <= size <= min(image.shape[:2]):
-        raise ValueError(f"size {size} and stride {stride}: 1 ≤ stride ≤ size ≤ the image's side is needed.")
-    tops, lefts = (sorted({*range(0, side - size, stride), side - size}) for side in image.shape[:2])
-    squares = [(top, left) for top in tops for left in lefts]
-    covered = np.zeros((1 + len(squares), *image.shape[:2]), dtype=bool)  # the first: the image itself
-    for mask, (top, left) in zip(covered[1:], squares, strict=True):
-        mask[top : top + size, left : left + size] = True
-    scores = submodels.covered_scores(score, image, covered, batch_size)
-    return (np.tensordot(scores[0] - scores[1:], covered[1:], axes=1) / covered.sum(axis=0)).astype("float32")
-
-
-def grad_cam(model: keras.Model, image: np.ndarray, target: int, layer: str | None = None) -> np.ndarray:
-    """Where the features are that speak for class target: Grad-CAM, Selvaraju et al. (2017).
-
-    The feature maps of a layer, each weighted by the mean gradient of the score, summed, cut at zero and enlarged
-    to the image, float32 (h, w). layer: by default the last one before pooling that keeps rows and columns.
-    """
-    image = checked_images(image, 3)
-    layer = layer or submodels.last_spatial(model)
-    maps = feature_maps(model, image[None], layer)
-    if maps.ndim != 4:
-        raise ValueError(f"{layer} has no rows and columns: choose a layer before the pooling or flattening.")
-    score = class_score(model, target, start=layer)
-    weights = input_gradient(score, maps)[1].mean(axis=(1, 2))
-    cam = np.maximum(maps[0] @ weights[0], 0)[..., None]
-    return ops.convert_to_numpy(ops.image.resize(cam, image.shape[:2], interpolation="bilinear"))[..., 0]
-
-
 def lime(
     model: keras.Model, image: np.ndarray, target: int, segments: int = 40, samples: int = 200, seed: int = 0
 ) -> np.ndarray:
     """What each superpixel adds to the score of class target, by LIME: Ribeiro, Singh & Guestrin (2016).
 
-    Superpixels are k-means clusters of colour and position. Each sample covers a random half of them with the
-    image's mean colour; a ridge regression explains the scores by what was left, the closer a sample to the image
-    the heavier. Returns each pixel's coefficient, float32 (h, w).
+    Each sample covers a random half of the superpixels with the image's mean colour; a ridge regression explains the
+    scores by what was left, the closer a sample to the image the heavier. segments: about how many superpixels.
+    Returns each pixel's coefficient, float32 (h, w).
     """
-    image, score = checked_images(image, 3), class_score(model, target)
-    labels = superpixels(image, segments, seed)
+    image = checked_images(image, 3)
+    labels = superpixels(image, segments)
     kept = np.random.default_rng(seed).random((samples, labels.max() + 1)) < 0.5
     kept[0] = True  # the image itself
-    scores = submodels.covered_scores(score, image, ~kept[:, labels])
+    covered = np.where(kept[:, labels][..., None], image, image.mean(axis=(0, 1)))
+    scores = submodels.scores(model, covered, target)
     distance = 1 - np.sqrt(kept.mean(axis=1))  # cosine
     linear = Ridge(alpha=1.0).fit(kept, scores, sample_weight=np.exp(-((distance / 0.25) ** 2) / 2))
     return linear.coef_[labels].astype("float32")
 
 
-def superpixels(image: np.ndarray, segments: int = 40, seed: int = 0) -> np.ndarray:
-    """The superpixel of each pixel of an image, (h, w, 3): int (h, w), from 0."""
+def superpixels(image: np.ndarray, segments: int = 40) -> np.ndarray:
+    """The superpixel of each pixel of an image, (h, w, 3): int (h, w), from 0. SLIC: Achanta et al. (2012)."""
     image = checked_images(image, 3)
-    places = np.stack(np.indices(image.shape[:2]), axis=-1) / max(image.shape[:2]) * 8
-    pixels = np.concatenate([image / (image.std() + 1e-9), places], axis=-1)
-    means = KMeans(segments, n_init=1, max_iter=30, random_state=seed).fit(
-        pixels.reshape(-1, pixels.shape[-1])
-    )
-    return np.unique(means.labels_, return_inverse=True)[1].reshape(image.shape[:2])
+    in_range = (image - image.min()) / (np.ptp(image) + 1e-9)
+    return slic(in_range, n_segments=segments, start_label=0)

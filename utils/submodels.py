@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -9,15 +10,42 @@ import numpy as np
 from keras import ops
 
 SMALLEST = 16  # pixels
+BATCH = 16  # images: on a processor larger ones take longer, image for image
 Score = Callable[..., Any]  # Keras tensors (n, h, w, channels), … -> (n,)
 
 
-def class_score(model: keras.Model, target: int, start: str | None = None) -> Score:
-    """A function from images, or from the output of layer start, to the score of class target before the softmax."""
+def class_score(model: keras.Model, target: int | np.ndarray, start: str | None = None) -> Score:
+    """A function from images, or from the output of layer start, to the score of class target before the softmax.
+
+    target: one class for all images, or int (n,), one for each. Raises ValueError for a model that does not end in
+    classes, a class that it does not have, or a layer around which there is another path.
+    """
+    targets = _checked_targets(model, target)
+    part, dense = _before_softmax(model, start)
+    return lambda x: _score(part(x, training=False), dense, targets)
+
+
+def scores(model: keras.Model, images: np.ndarray, target: int | np.ndarray) -> np.ndarray:
+    """The scores of `class_score` for many images, float32 (n,): without gradients, by the compiled network."""
+    targets = _checked_targets(model, target)
+    part, dense = _before_softmax(model, None)
+    batches = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
+    values = np.concatenate([part.predict_on_batch(batch) for batch in batches])
+    return ops.convert_to_numpy(_score(values, dense, targets))
+
+
+def _checked_targets(model: keras.Model, target: int | np.ndarray) -> np.ndarray:
     if len(model.outputs) != 1 or len(model.output_shape) != 2:
         raise ValueError(f"{model.name} should have one output, (n, classes), not {model.output_shape}.")
-    if not 0 <= target < model.output_shape[-1]:
-        raise ValueError(f"class {target}: {model.name} has the classes 0 to {model.output_shape[-1] - 1}.")
+    targets = np.atleast_1d(target)
+    if wrong := [int(place) for place in targets if not 0 <= place < model.output_shape[-1]]:
+        raise ValueError(f"class {wrong[0]}: {model.name} has the classes 0 to {model.output_shape[-1] - 1}.")
+    return targets
+
+
+@lru_cache(maxsize=4)  # so that what is compiled for a model is compiled once
+def _before_softmax(model: keras.Model, start: str | None) -> tuple[keras.Model, keras.layers.Dense | None]:
+    """The network from its input, or from layer start, to its scores, or to what its last dense layer takes, and that layer."""
     last = model.layers[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     before = isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid")
@@ -30,14 +58,16 @@ def class_score(model: keras.Model, target: int, start: str | None = None) -> Sc
         raise ValueError(
             f"{model.name} has a path around {start}: choose a layer that all paths go through."
         ) from error
-    if not (before and isinstance(last, keras.layers.Dense)):
-        return lambda x: part(x, training=False)[:, target]
+    return part, last if before and isinstance(last, keras.layers.Dense) else None
 
-    def score(x):
-        scores = ops.matmul(part(x, training=False), last.kernel[:, target])
-        return scores + last.bias[target] if last.use_bias else scores
 
-    return score
+def _score(values: Any, dense: keras.layers.Dense | None, targets: np.ndarray) -> Any:
+    """The score of each image's class, or of the one class of all."""
+    if dense is None:
+        return ops.sum(values * np.eye(values.shape[-1], dtype="float32")[targets], axis=-1)
+    kernels = ops.transpose(ops.take(dense.kernel, targets, axis=1))  # a row an image, or one for all
+    found = ops.sum(values * kernels, axis=-1)
+    return found + ops.take(dense.bias, targets) if dense.use_bias else found
 
 
 def up_to(model: keras.Model, layer: str) -> keras.Model:
@@ -56,14 +86,6 @@ def up_to(model: keras.Model, layer: str) -> keras.Model:
 
 def _names(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers]
-
-
-def last_spatial(model: keras.Model) -> str:
-    """The name of the last layer with rows and columns that is no pooling."""
-    for layer in reversed(model.layers):
-        if len(getattr(layer.output, "shape", ())) == 4 and "Pooling" not in type(layer).__name__:
-            return layer.name
-    raise ValueError(f"{model.name} has no layer with rows and columns.")
 
 
 def checked_units(part: keras.Model, layer: str, units: Sequence[int]) -> list[int]:
@@ -89,10 +111,3 @@ def outputs(part: Callable, images: np.ndarray, batch_size: int) -> Iterator[np.
     """What a network or a part of one gives for the images, batch by batch."""
     for start in range(0, len(images), batch_size):
         yield ops.convert_to_numpy(part(images[start : start + batch_size], training=False))
-
-
-def covered_scores(score: Score, image: np.ndarray, covered: np.ndarray, batch_size: int = 32) -> np.ndarray:
-    """Scores of the image with pixels covered by its mean colour; covered: bool (n, h, w)."""
-    colour = image.mean(axis=(0, 1))
-    masks = (covered[i : i + batch_size, ..., None] for i in range(0, len(covered), batch_size))
-    return np.concatenate([ops.convert_to_numpy(score(np.where(mask, colour, image))) for mask in masks])
