@@ -20,7 +20,6 @@ NOTEBOOK = definitions(
         "keras": keras,
         "np": np,
         "interpret": interpret,
-        "input_gradient": interpret.input_gradient,
         "class_score": submodels.class_score,
         "scores": submodels.scores,
     },

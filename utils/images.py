@@ -155,7 +155,7 @@ def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]
 def load_photographs(side: int) -> tuple[np.ndarray, list[str]]:
     """Ten photographs that scikit-learn and scikit-image ship: uint8, (10, side, side, 3), and what they show.
 
-    The middle square of each, resized. All may be used freely: skimage.data names the photographers.
+    The middle square of each, resized. data/README.md says whose they are.
     """
     from skimage import data  # a second, which most callers need not wait
 
