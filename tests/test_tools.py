@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import util
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -184,7 +185,7 @@ def test_all_notebooks_and_single_ones(course):
 )
 def test_a_bad_setting_is_one_line_before_any_kernel_starts(course, monkeypatch, command, variables, message):
     monkeypatch.setattr(notebooks, "run", lambda work: pytest.fail("a kernel would start"))
-    for variable in ("COURSE_SCALE", "COURSE_SEED"):
+    for variable in ("COURSE_SCALE", "COURSE_SEED", "KERAS_BACKEND"):
         monkeypatch.delenv(variable, raising=False)
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
@@ -431,6 +432,7 @@ def test_a_page_that_cannot_be_written_does_not_hide_why_the_notebook_failed(cou
 
 def test_a_full_disk_is_one_line_and_leaves_no_part(course, monkeypatch):
     monkeypatch.setattr(Path, "replace", no_space)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)  # refresh takes TensorFlow only
     for main in (run.main, refresh.main):
         with pytest.raises(SystemExit) as exit_:
             main()
@@ -449,6 +451,7 @@ def test_full_leaves_no_stored_output_on_the_page_of_a_failed_seed(course):
 
 TRAINING = """
 import time
+from importlib import util
 from pathlib import Path
 import keras, numpy as np
 from PIL import Image
@@ -470,6 +473,7 @@ display(Image.fromarray((X[0, :, :, :3] * 255).astype("uint8")).resize((200, 200
 """
 
 
+@pytest.mark.skipif(util.find_spec("tensorflow") is None, reason="stored outputs are TensorFlow's")
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="the number of cores can be limited on Linux only"
 )
