@@ -451,7 +451,6 @@ def test_full_leaves_no_stored_output_on_the_page_of_a_failed_seed(course):
 
 TRAINING = """
 import time
-from importlib import util
 from pathlib import Path
 import keras, numpy as np
 from PIL import Image
