@@ -258,16 +258,15 @@ def own(tmp_path, monkeypatch):
     return tmp_path / "images"
 
 
-def test_own_images_are_split_by_class_and_take_turns(own, capsys):
+def test_own_images_are_split_with_as_many_of_each_class_for_testing(own, capsys):
     (own / "cats" / "x.png").write_text("no image")
     run = FakeRun("sample")
     (X_train, y_train), (X_test, y_test), names = load_own_images(run, side=24)
     assert names == ("cats", "dogs")
-    assert X_train.shape == (64, 24, 24, 3) and X_test.shape == (16, 24, 24, 3)
+    assert X_train.shape == (72, 24, 24, 3) and X_test.shape == (8, 24, 24, 3)
     assert X_train.dtype == y_train.dtype == y_test.dtype == np.uint8
-    assert np.bincount(y_train).tolist() == [16, 48] and np.bincount(y_test).tolist() == [4, 12]
-    for part in np.split(y_train, 8):  # a validation set cut from anywhere has both classes
-        assert np.bincount(part).tolist() == [2, 6]
+    assert np.bincount(y_train).tolist() == [16, 56] and np.bincount(y_test).tolist() == [4, 4]
+    assert 0 < y_train[:36].mean() < 1  # in random order
 
     def shown(images, labels):
         return {(int(label), int(image[0, 0, 0])) for image, label in zip(images, labels, strict=True)}
@@ -275,8 +274,8 @@ def test_own_images_are_split_by_class_and_take_turns(own, capsys):
     everything = {(0, 4 * i) for i in range(20)} | {(1, 4 * i) for i in range(60)}
     assert shown(X_train, y_train) | shown(X_test, y_test) == everything
     assert not shown(X_train, y_train) & shown(X_test, y_test)
-    assert run.facts["name"] == "own images (2 classes)" and run.facts["n_train"] == 64
-    assert "skipped 1: unreadable (cats/x.png); 64 training and 16 test images" in capsys.readouterr().out
+    assert run.facts["own_images"].startswith("80 images in 2 classes")
+    assert "skipped 1: unreadable (cats/x.png); 72 training and 8 test images" in capsys.readouterr().out
 
 
 def test_own_images_by_seed(own):

@@ -112,9 +112,9 @@ def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]
     """The reader's own images, from COURSE_DATA/images/<class>/, in the form of `load_cifar10`.
 
     side: of the images returned. Returns (X_train, y_train), (X_test, y_test) and the names of the classes: images
-    uint8, (n, side, side, 3); labels uint8, (n,), places among the names. Of each class a fifth is kept for testing,
-    chosen by the run's seed, and the classes are spread evenly over the training images, so that every part of
-    these holds about the same shares. Pictures of one and the same thing may come to stand on both sides.
+    uint8, (n, side, side, 3); labels uint8, (n,), places among the names. The test images are as many of each class, a
+    fifth of the smallest one's, so that none counts more than another; all others are for training, in random order.
+    The run's seed chooses. Pictures of one and the same thing may come to stand on both sides.
 
     Raises DataError as `load_image_folder` does, and where a class has fewer than ten images or there are more than
     256 classes.
@@ -124,31 +124,17 @@ def load_own_images(run: Run, side: int) -> tuple[Split, Split, tuple[str, ...]]
     if counts.min() < FEWEST_OWN:
         few = found.class_names[counts.argmin()]
         raise DataError(
-            f"{found.report}. Each class needs at least {FEWEST_OWN} images that can be used, to learn, to validate "
-            f"and to test; {few} has {counts.min()}: add some, or remove the class's folder."
+            f"{found.report}. Each class needs at least {FEWEST_OWN} images that can be used, to learn and "
+            f"to test; {few} has {counts.min()}: add some, or remove the class's folder."
         )
     if len(counts) > MOST_OWN:
         raise DataError(f"{len(counts)} classes; there can be {MOST_OWN} at most: remove some folders.")
     order = np.random.default_rng(run.seed).permutation(len(found.labels))
-    labels = found.labels[order]
-    # each image's place within its class, from 0 to 1: every stretch of this has an equal share of every class
-    place = np.empty(len(labels))
-    for label, count in enumerate(counts):
-        place[labels == label] = (np.arange(count) + 0.5) / count
-    order, place = order[np.argsort(place, kind="stable")], np.sort(place)
-    parts = [
-        (found.images[chosen], found.labels[chosen].astype("uint8"))
-        for chosen in (order[place >= 0.2], order[place < 0.2])
-    ]
-    run.note_data(
-        name=f"own images ({len(counts)} classes)",
-        sha256=found.sha256,
-        n_train=len(parts[0][0]),
-        n_test=len(parts[1][0]),
-    )
-    print(
-        f"{found.report}; {len(parts[0][0]):,} training and {len(parts[1][0]):,} test images, {side} × {side}"
-    )
+    each = [order[found.labels[order] == label] for label in range(len(counts))]
+    test = np.concatenate([places[: counts.min() // 5] for places in each])
+    train = order[~np.isin(order, test)]
+    parts = [(found.images[chosen], found.labels[chosen].astype("uint8")) for chosen in (train, test)]
+    print(f"{found.report}; {len(train):,} training and {len(test):,} test images, {side} × {side}")
     return *parts, found.class_names
 
 
