@@ -1,6 +1,7 @@
 """Run: one notebook at one scale with one seed. It seeds, picks, records and compares."""
 
 import datetime
+import logging
 import os
 import platform
 import shutil
@@ -14,6 +15,9 @@ import pandas as pd
 from utils import results
 from utils.settings import checked_scale, checked_seed
 from utils.storage import write_json
+
+# A course of many small models has each of them traced once, which TensorFlow takes for one model traced too often.
+logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
