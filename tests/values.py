@@ -102,12 +102,9 @@ CLAIMS = {
         ("Logistic regression, digits", "From scratch, digits", FEW, 0.1),
         ("Chapter's head, objects", "From scratch, objects", FEW, 0.05),
         ("Top fine-tuned, objects", "From scratch, objects", FEW, 0.05),
-        ("All fine-tuned, objects", "From scratch, objects", FEW, 0.05),
         ("Chapter's head, digits", "From scratch, digits", FEW, 0.1),
         ("Top fine-tuned, digits", "Logistic regression, digits", FEW, 0.04),
-        ("All fine-tuned, digits", "Logistic regression, digits", FEW, 0.04),
         ("New layer first, digits", "All at once, digits", "validation_accuracy_rate_0.001", 0.15),
-        ("New layer first, digits", "All at once, digits", "validation_accuracy_rate_0.0003", 0.15),
         (
             "All at once, then a fitted layer, digits",
             "All at once, digits",
