@@ -12,6 +12,7 @@ from utils.plotting import (
     confusion_heatmap,
     learning_curves,
     moving_convolution,
+    show_architecture,
     show_images,
     show_numbers,
     show_scans,
@@ -142,3 +143,19 @@ def test_a_moving_convolution_needs_no_network_and_is_small():
     parts = ("play", "at", "s", "p", "d", "c", "sum", "k")
     assert set(re.findall(r'id="(.*?)"', page)) == {"conv2d"} | {f"conv2d-{part}" for part in parts}
     assert len(plt.gcf().axes) == 3
+
+
+def test_show_architecture_draws_each_shape_once():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(12, 3, name="a"),
+            keras.layers.ReLU(name="b"),
+            keras.layers.Flatten(),
+        ]
+    )
+    model.add(keras.layers.Dense(4, name="c"))
+    show_architecture(model, title="small")
+    (axis,) = plt.gcf().axes
+    assert [text.get_text() for text in axis.texts] == ["input\n8 × 8 × 1", "a\n6 × 6 × 12", "c\n4"]
+    assert len(axis.patches) == 1 + 8 + 1  # eight maps of a stack at most

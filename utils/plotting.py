@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -75,6 +76,8 @@ def show_numbers(
     for axis, (name, array) in zip(axes.flat, arrays.items(), strict=True):
         most = max(strongest if one_scale else np.abs(array).max(), 1e-9)
         axis.imshow(array, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most)
+        axis.hlines(np.arange(len(array) - 1) + 0.5, -0.5, array.shape[1] - 0.5, color="white", linewidth=0.8)
+        axis.vlines(np.arange(array.shape[1] - 1) + 0.5, -0.5, len(array) - 0.5, color="white", linewidth=0.8)
         for (row, column), value in np.ndenumerate(array):
             axis.text(
                 column, row, f"{round(float(value), decimals) + 0:g}", ha="center", va="center", fontsize=8
@@ -82,7 +85,7 @@ def show_numbers(
         if frames and name in frames:
             row, column, rows, columns = frames[name]
             corner, look = (column - 0.5, row - 0.5), {"edgecolor": "#0072B2", "linewidth": 3}
-            axis.add_patch(Rectangle(corner, columns, rows, fill=False, clip_on=False, **look))
+            axis.add_patch(Rectangle(corner, columns, rows, fill=False, clip_on=False, zorder=3, **look))
         axis.set_title(name, loc="center")
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
@@ -144,6 +147,40 @@ def moving_convolution(image: np.ndarray, kernel: np.ndarray) -> Html:
     return Html(
         page.replace("IMAGE", json.dumps(image.tolist())).replace("KERNEL", json.dumps(kernel.tolist()))
     )
+
+
+def show_architecture(model: keras.Model, title: str) -> None:
+    """Draw what comes out of a built model's layers, from the input on: stacks of maps, and columns of units.
+
+    A map's side is drawn to scale, a column's length by the square root of its units. A stack shows eight maps at
+    most. Layers that leave the shape as it is, and those that only flatten, are not drawn.
+    """
+    shapes = {"input": model.input_shape[1:]}
+    for layer in model.layers:
+        shape = layer.output.shape[1:]
+        if shape != list(shapes.values())[-1] and type(layer).__name__ != "Flatten":
+            shapes[layer.name] = shape
+    figure, axis = plt.subplots(figsize=(9, 2.6))
+    largest, x = max(shape[0] for shape in shapes.values() if len(shape) == 3), 0.0
+    for name, shape in shapes.items():
+        maps = len(shape) == 3
+        height = shape[0] if maps else max(np.sqrt(shape[0]), 1) * largest / 24
+        width, sheets = (shape[1], min(shape[2], 8)) if maps else (1.2, 1)
+        for sheet in range(sheets):
+            corner = (x + 0.9 * sheet, -height / 2 - 0.9 * sheet)
+            colour = "#56B4E9" if maps else "#E69F00"
+            axis.add_patch(
+                Rectangle(corner, width, height, facecolor=colour, edgecolor="white", linewidth=0.8)
+            )
+        span = max(width + 0.9 * (sheets - 1), 6)
+        text = f"{name}\n" + " × ".join(map(str, shape))
+        axis.text(
+            x + (width + 0.9 * (sheets - 1)) / 2, -largest / 2 - 9, text, ha="center", va="top", fontsize=8
+        )
+        x += span + 6
+    axis.set(xlim=(-3, x), ylim=(-largest / 2 - 19, largest / 2 + 1), aspect="equal")
+    axis.axis("off")
+    figure.suptitle(title, x=0.01, ha="left")
 
 
 def learning_curves(
