@@ -1,12 +1,22 @@
 """layer_table and the figures: what they show, not how it looks."""
 
+import re
+
 import keras
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from utils.plotting import confusion_heatmap, learning_curves, show_images, show_numbers
+from utils.plotting import (
+    confusion_heatmap,
+    learning_curves,
+    moving_convolution,
+    show_architecture,
+    show_images,
+    show_numbers,
+    show_scans,
+)
 from utils.tables import layer_table, multiply_adds
 
 matplotlib.use("Agg")
@@ -107,3 +117,45 @@ def test_show_numbers_writes_every_number_in_its_cell():
     assert [text.get_text() for text in first.texts] == ["1.2", "-2"]
     assert [text.get_text() for text in second.texts] == ["0", "3"]
     assert second.texts[1].get_position() == (0, 1)
+
+
+def test_show_numbers_frames_the_part_that_is_named():
+    show_numbers({"one": np.eye(3), "two": np.eye(2)}, title="two", frames={"two": (0, 1, 2, 1)})
+    one, two = plt.gcf().axes
+    (frame,) = two.patches
+    assert not one.patches and frame.get_xy() == (0.5, -0.5)
+    assert (frame.get_width(), frame.get_height()) == (1, 2)
+
+
+def test_show_scans_says_what_becomes_of_the_size():
+    show_scans({"a": {"padding": 1, "stride": 2}, "b": {"dilation": 2}}, title="two", size=6)
+    a, b = plt.gcf().axes
+    titles = [axis.get_title(loc="left") for axis in (a, b)]
+    assert titles == ["a:\n6 × 6 becomes 3 × 3", "b:\n6 × 6 becomes 2 × 2"]
+    assert len(b.patches) == 36 + 9 and b.lines[0].get_xdata()[0] == 2.5
+
+
+def test_a_moving_convolution_needs_no_network_and_is_small():
+    page = moving_convolution(np.arange(36).reshape(6, 6), np.eye(3))._repr_html_()
+    assert "[0, 1, 2, 3, 4, 5]" in page and "[0.0, 1.0, 0.0]" in page
+    assert 2_000 < len(page.encode()) < 5_000
+    assert "http" not in page and "src=" not in page
+    parts = ("play", "at", "s", "p", "d", "c", "sum", "k")
+    assert set(re.findall(r'id="(.*?)"', page)) == {"conv2d"} | {f"conv2d-{part}" for part in parts}
+    assert len(plt.gcf().axes) == 3
+
+
+def test_show_architecture_draws_each_shape_once():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(12, 3, name="a"),
+            keras.layers.ReLU(name="b"),
+            keras.layers.Flatten(),
+        ]
+    )
+    model.add(keras.layers.Dense(4, name="c"))
+    show_architecture(model, title="small")
+    (axis,) = plt.gcf().axes
+    assert [text.get_text() for text in axis.texts] == ["input\n8 × 8 × 1", "a\n6 × 6 × 12", "c\n4"]
+    assert len(axis.patches) == 1 + 8 + 1  # eight maps of a stack at most

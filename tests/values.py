@@ -33,6 +33,12 @@ CLAIMS = {
         ("LeNet5, pixels as drawn", "Feedforward, pixels as drawn", "validation_accuracy", 0.0),
         ("LeNet5, pixels as drawn", "LeNet5, pixels shuffled", "validation_accuracy", 0.1),
         ("Feedforward, pixels shuffled", "LeNet5, pixels shuffled", "validation_accuracy", 0.05),
+        (
+            "LeNet5, our recipe, digits moved",
+            "Feedforward, our recipe, digits moved",
+            "validation_accuracy_moved_by_4",
+            0.0,
+        ),
     ],
     "03_cifar10_image_classification": [
         ("CNN", "Feedforward", "test_accuracy", 0.03),

@@ -165,11 +165,12 @@ def load_svhn(
     return train, test
 
 
-def load_photo(run: Run, path: str | Path | None = None) -> np.ndarray:
-    """A photograph in grey: at either scale the one of a building that scikit-learn ships, or the reader's own.
+def load_photo(run: Run, path: str | Path | None = None, colour: bool = False) -> np.ndarray:
+    """A photograph: at either scale the one of a building that scikit-learn ships, or the reader's own.
 
-    path: any image, see `utils.images.open_image`; it is reduced to 640 pixels at most. Returns float32,
-    (rows, columns), from 0 (black) to 1 (white), with the weights 0.299, 0.587, 0.114 for red, green and blue (ITU-R BT.601).
+    path: any image, see `utils.images.open_image`; it is reduced to 640 pixels at most. Returns float32, from 0
+    (black) to 1 (white): (rows, columns) in grey, with the weights 0.299, 0.587, 0.114 for red, green and blue
+    (ITU-R BT.601), or with colour (rows, columns, 3).
 
     Raises DataError where the file is missing, no image, or smaller than 16 pixels.
     """
@@ -183,9 +184,9 @@ def load_photo(run: Run, path: str | Path | None = None) -> np.ndarray:
                 f"{path} is a strip of {picture.width} × {picture.height} pixels once it is reduced to 640. "
                 "Use an image of another shape."
             )
-    photo = np.asarray(picture.convert("L"), dtype="float32") / 255
+    photo = np.asarray(picture.convert("RGB" if colour else "L"), dtype="float32") / 255
     run.note_data(name=name, sha256=sha256_of_array(photo))
-    print(f"{name}: {photo.shape[0]} × {photo.shape[1]} pixels, in grey")
+    print(f"{name}: {photo.shape[0]} × {photo.shape[1]} pixels, in {'colour' if colour else 'grey'}")
     return photo
 
 

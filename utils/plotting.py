@@ -1,18 +1,23 @@
 """Figures that more than one cell draws. Importing this module sets the course's Matplotlib style.
 
-The functions draw on Matplotlib's current figure and return nothing, so that a cell shows its figure once.
+The functions draw on Matplotlib's current figure and return nothing, so that a cell shows its figure once. A figure
+that moves is returned, as HTML with plain JavaScript, which JupyterLab and a page show without a network.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
 TRAINING, VALIDATION = "#56B4E9", "#D55E00"
+SCAN = ("padding", 0), ("stride", 1), ("dilation", 1)  # what a convolution does where nothing is said
 
 
 def show_images(
@@ -50,26 +55,131 @@ def show_images(
         figure.suptitle(title, x=0.01, ha="left")
 
 
-def show_numbers(arrays: Mapping[str, np.ndarray], title: str, decimals: int = 1) -> None:
+def show_numbers(
+    arrays: Mapping[str, np.ndarray],
+    title: str,
+    decimals: int = 1,
+    frames: Mapping[str, tuple[int, int, int, int]] | None = None,
+    one_scale: bool = False,
+) -> None:
     """Draw small arrays, (rows, columns), side by side, each number in its cell.
 
-    Purple cells are negative, orange ones positive, the stronger the larger within their array.
+    Purple cells are negative, orange ones positive, the stronger the larger within their array, or within all of
+    them with one_scale. frames: by array, a part of it to frame in blue, as (row, column, rows, columns).
     """
     widths = [max(array.shape[1], 2.5) for array in arrays.values()]
     height = min(3.1, 9 / sum(widths) * max(len(array) for array in arrays.values()) + 0.8)
     figure, axes = plt.subplots(
         1, len(arrays), figsize=(9, height), squeeze=False, layout="constrained", width_ratios=widths
     )
+    strongest = max(np.abs(array).max() for array in arrays.values())
     for axis, (name, array) in zip(axes.flat, arrays.items(), strict=True):
-        most = max(np.abs(array).max(), 1e-9)
+        most = max(strongest if one_scale else np.abs(array).max(), 1e-9)
         axis.imshow(array, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most)
+        axis.hlines(np.arange(len(array) - 1) + 0.5, -0.5, array.shape[1] - 0.5, color="white", linewidth=0.8)
+        axis.vlines(np.arange(array.shape[1] - 1) + 0.5, -0.5, len(array) - 0.5, color="white", linewidth=0.8)
         for (row, column), value in np.ndenumerate(array):
             axis.text(
                 column, row, f"{round(float(value), decimals) + 0:g}", ha="center", va="center", fontsize=8
             )
+        if frames and name in frames:
+            row, column, rows, columns = frames[name]
+            corner, look = (column - 0.5, row - 0.5), {"edgecolor": "#0072B2", "linewidth": 3}
+            axis.add_patch(Rectangle(corner, columns, rows, fill=False, clip_on=False, zorder=3, **look))
         axis.set_title(name, loc="center")
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
+    figure.suptitle(title, x=0.01, ha="left")
+
+
+def show_scans(settings: Mapping[str, Mapping[str, int]], title: str, size: int = 6, kernel: int = 3) -> None:
+    """Draw where a square kernel goes on an image of size × size pixels, for each setting beside the others.
+
+    settings: by name, `padding`, `stride` and `dilation` where they are not 0, 1 and 1. Pixels are blue, zeros
+    around the image grey; orange pixels meet the kernel's weights at its first position, and each dot is the centre
+    of a position. The names get the size of the map that results.
+    """
+    figure, axes = plt.subplots(1, len(settings), figsize=(9, 3.2), squeeze=False)
+    largest = size + 2 * max(setting.get("padding", 0) for setting in settings.values())
+    for axis, (name, setting) in zip(axes.flat, settings.items(), strict=True):
+        padding, stride, dilation = (setting.get(*pair) for pair in SCAN)
+        padded, span = size + 2 * padding, dilation * (kernel - 1) + 1
+        for row, column in np.ndindex(padded, padded):
+            inside = padding <= min(row, column) and max(row, column) < size + padding
+            first = max(row, column) < span and row % dilation == column % dilation == 0
+            colour = "#56B4E9" if inside else "#d4d4d4"
+            axis.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white"))
+            if first:
+                look = {"fill": False, "edgecolor": "#D55E00", "linewidth": 2.5}
+                axis.add_patch(Rectangle((column + 0.08, row + 0.08), 0.84, 0.84, **look))
+        centres = np.arange(0, padded - span + 1, stride) + span / 2
+        axis.plot(*np.meshgrid(centres, centres), "o", color="black", markersize=4)
+        across = len(centres)
+        axis.set(title=f"{name}:\n{size} × {size} becomes {across} × {across}", aspect="equal")
+        axis.set(xlim=(-0.2, largest + 0.2), ylim=(largest + 0.2, -0.2))
+        axis.axis("off")
+    figure.suptitle(title, x=0.01, ha="left")
+
+
+class Html(str):
+    """A piece of HTML that a notebook shows as such."""
+
+    def __repr__(self) -> str:
+        return "a figure that moves; it needs JavaScript, and in JupyterLab a notebook that is trusted"
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def moving_convolution(image: np.ndarray, kernel: np.ndarray) -> Html:
+    """A kernel to be moved over an image, (n, n), with weights, (k, k), stride, padding and dilation to be changed.
+
+    Draws a figure of three settings, too, for where no JavaScript runs. One such figure fits on a page.
+    """
+    settings = {
+        "padding 1": {"padding": 1},
+        "padding 1, stride 2": {"padding": 1, "stride": 2},
+        "padding 2, dilation 2": {"padding": 2, "dilation": 2},
+    }
+    title = "Pixels (blue), zeros (grey), the first position (orange) and the centres of all (dots)"
+    show_scans(settings, title, len(image), len(kernel))
+    page = Path(__file__).with_name("moving_convolution.html").read_text(encoding="utf-8")
+    return Html(
+        page.replace("IMAGE", json.dumps(image.tolist())).replace("KERNEL", json.dumps(kernel.tolist()))
+    )
+
+
+def show_architecture(model: keras.Model, title: str) -> None:
+    """Draw what comes out of a built model's layers, from the input on: stacks of maps, and columns of units.
+
+    A map's side is drawn to scale, a column's length by the square root of its units. A stack shows eight maps at
+    most. Layers that leave the shape as it is, and those that only flatten, are not drawn.
+    """
+    shapes = {"input": model.input_shape[1:]}
+    for layer in model.layers:
+        shape = layer.output.shape[1:]
+        if shape != list(shapes.values())[-1] and type(layer).__name__ != "Flatten":
+            shapes[layer.name] = shape
+    figure, axis = plt.subplots(figsize=(9, 2.6))
+    largest, x = max(shape[0] for shape in shapes.values() if len(shape) == 3), 0.0
+    for name, shape in shapes.items():
+        maps = len(shape) == 3
+        height = shape[0] if maps else max(np.sqrt(shape[0]), 1) * largest / 24
+        width, sheets = (shape[1], min(shape[2], 8)) if maps else (1.2, 1)
+        for sheet in range(sheets):
+            corner = (x + 0.9 * sheet, -height / 2 - 0.9 * sheet)
+            colour = "#56B4E9" if maps else "#E69F00"
+            axis.add_patch(
+                Rectangle(corner, width, height, facecolor=colour, edgecolor="white", linewidth=0.8)
+            )
+        span = max(width + 0.9 * (sheets - 1), 6)
+        text = f"{name}\n" + " × ".join(map(str, shape))
+        axis.text(
+            x + (width + 0.9 * (sheets - 1)) / 2, -largest / 2 - 9, text, ha="center", va="top", fontsize=8
+        )
+        x += span + 6
+    axis.set(xlim=(-3, x), ylim=(-largest / 2 - 19, largest / 2 + 1), aspect="equal")
+    axis.axis("off")
     figure.suptitle(title, x=0.01, ha="left")
 
 

@@ -95,6 +95,15 @@ class Run:
         self._result["models"][model] = entry
         write_json(results.run_path(self.notebook, self.scale, self.seed), self._result)
 
+    def recorded(self, model: str, metric: str) -> list[float]:
+        """What the recorded full-scale run measured of a model, one value a seed; [] where nobody recorded it."""
+        models = results.recorded_result(self.notebook).get("models", {})
+        return models.get(model, {}).get(metric, {}).get("values", [])
+
+    def recorded_heading(self) -> str:
+        """The recorded full-scale run in words: its data and number of seeds."""
+        return results.recorded_heading(results.recorded_result(self.notebook))
+
     def compare(self, **metrics: str) -> pd.DataFrame:
         """The table book · recorded full run · this run, one row a model.
 
@@ -103,7 +112,7 @@ class Run:
         recorded = results.recorded_result(self.notebook)
         columns = {
             "book": results.book_result(self.notebook),
-            results.recorded_heading(recorded): recorded,
+            self.recorded_heading(): recorded,
             f"this run: {self._result['data'].get('name', self.scale)}": self._result,
         }
         return results.comparison_table(columns, metrics or {"test_accuracy": "test accuracy"})
