@@ -10,7 +10,12 @@ TOLERANCES = {
     # 130 validation and 300 test images
     "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
     # 130 validation and 300 test images
-    "06_transfer_learning": {"": {"TensorFlow": 0.08, "other": 0.12}},
+    "06_transfer_learning": {
+        "": {"TensorFlow": 0.08, "other": 0.12},
+        # 25 steps from a random layer on features of wide spread (first loss 13): another backend draws another layer
+        "All at once, digits": {"TensorFlow": 0.12, "other": 0.45},
+        "All at once, then a fitted layer, digits": {"TensorFlow": 0.12, "other": 0.4},
+    },
     # 600 test images, on a slope: six epochs, or two; JAX moves the variant of few epochs by up to 0.08
     "08_svhn_object_detection": {"": {"TensorFlow": 0.14, "other": 0.14}},
 }  # notebook -> model ("" for all others) -> by how much
