@@ -340,6 +340,10 @@ def test_photo(capsys):
     assert photo.shape == (427, 640)
     assert photo.dtype == np.float32
     assert 0 <= photo.min() < photo.max() <= 1
+    colour = load_photo(run, colour=True)
+    assert colour.shape == (427, 640, 3)
+    assert "in colour" in capsys.readouterr().out
+    np.testing.assert_allclose(colour @ np.float32([0.299, 0.587, 0.114]), photo, atol=1.5 / 255)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P", "RGBA", "1"])

@@ -1,6 +1,7 @@
 """Run: scales, seeds, what it records and compares."""
 
 import json
+import logging
 import subprocess
 from types import SimpleNamespace
 
@@ -167,3 +168,26 @@ def test_gpu_that_keras_does_not_see_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(run_module.subprocess, "run", nvidia_smi)
     Run("02_test")
     assert "has a GPU (NVIDIA H200) that Keras does not see" in capsys.readouterr().out
+
+
+def test_what_was_recorded_is_looked_up_by_model_and_metric():
+    run = Run("02_test")
+    assert run.recorded("CNN", "test_accuracy") == []
+    assert run.recorded_heading() == "recorded at full scale: none yet"
+    measured = {"CNN": {"test_accuracy": {"values": [0.5, 0.7], "mean": 0.6, "std": 0.1}}}
+    write_json(
+        results.RECORDED / "02_test.json",
+        {"notebook": "02_test", "data": {"name": "MNIST"}, "seeds": [1, 2], "models": measured},
+    )
+    assert run.recorded("CNN", "test_accuracy") == [0.5, 0.7]
+    assert run.recorded("CNN", "test_auc") == run.recorded("LeNet5", "test_accuracy") == []
+    assert run.recorded_heading() == "recorded: MNIST, 2 seeds"
+
+
+def test_only_the_alarm_about_retracing_is_filtered(caplog):
+    logger = logging.getLogger("tensorflow")
+    for message in ("5 out of the last 5 calls triggered tf.function retracing.", "out of memory"):
+        logger.warning(message)
+    assert [record.getMessage() for record in caplog.records if record.name == "tensorflow"] == [
+        "out of memory"
+    ]

@@ -116,6 +116,13 @@ CLAIMS = {
         ("Chapter's head, digits", "From scratch, digits", FEW, 0.1),
         ("Top fine-tuned, digits", "Logistic regression, digits", FEW, 0.04),
         ("New layer first, digits", "All at once, digits", "validation_accuracy_rate_0.001", 0.15),
+        ("All at once, from zero, digits", "All at once, digits", "validation_accuracy_rate_0.001", 0.12),
+        (
+            "All at once, from zero, digits",
+            "New layer first, digits",
+            "validation_accuracy_rate_0.003",
+            -0.06,
+        ),
         (
             "All at once, then a fitted layer, digits",
             "All at once, digits",

@@ -29,13 +29,14 @@ DIED = "the kernel died (out of memory?)"
 def find(numbers: str = "") -> list[Path]:
     """Paths of the numbered notebooks, in order; of those in numbers, such as "02" or "02,08", where given.
 
-    "" and "all" mean all. Raises SettingError for a number that no notebook has, and for an entry that is empty or
+    "" and "all" mean all; blanks may stand for the commas. Raises SettingError for a number that no notebook has, and for an entry that is empty or
     repeated.
     """
     notebooks = {path.name[:2]: path for path in sorted(ROOT.glob("[0-9][0-9]_*.ipynb"))}
     if numbers.strip() in ("", "all"):
         return list(notebooks.values())
-    wanted = [part.strip().zfill(2) if part.strip() else "" for part in numbers.split(",")]
+    parts = numbers.split(",") if "," in numbers else numbers.split()
+    wanted = [part.strip().zfill(2) if part.strip() else "" for part in parts]
     there_are = f"There are: {', '.join(notebooks)}, or all."
     if "" in wanted:
         raise SettingError(f"NB={numbers} has an empty entry. Use numbers such as 02 or 02,08. {there_are}")
