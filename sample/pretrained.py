@@ -53,7 +53,7 @@ def scenes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """n scenes, uint8 (n, side, side, 3), and labels, places in names; each class is equally frequent."""
     shown = rng.permutation(np.resize(rng.permutation(sorted(pictures)), n))
-    X = np.stack([scene(str(name), pictures, rng, side) for name in shown])
+    X = np.stack([scene(str(name), pictures, rng, side)[0] for name in shown])
     place = {name: i for i, name in enumerate(names)}
     return X, np.array([place[name] for name in shown])
 
@@ -66,7 +66,7 @@ def pictures(seed: int = 7) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     _, validation = split_glyphs()
     names = rng.choice(sorted(validation), PICTURES, replace=False)
-    return {"x": np.stack([scene(str(name), validation, rng, 96) for name in names]), "names": names}
+    return {"x": np.stack([scene(str(name), validation, rng, 96)[0] for name in names]), "names": names}
 
 
 def warp(drawing: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -74,34 +74,46 @@ def place(canvas: Image.Image, drawing: Image.Image, rng: np.random.Generator, s
 
 def scene(
     name: str, pictures: dict[str, list[Image.Image]], rng: np.random.Generator, side: int = CANVAS // 2
-) -> np.ndarray:
-    """One scene of a class, (side, side, 3) uint8: a background, clutter from other classes, the drawing on top."""
+) -> tuple[np.ndarray, int]:
+    """One scene of a class: a background, clutter from other classes, the drawing on top.
+
+    Returns the scene, (side, side, 3) uint8, and which of pictures[name] it shows.
+    """
     canvas = background(rng, 2 * side)
     for _ in range(rng.integers(0, 3)):
         other = rng.choice([c for c in pictures if c != name])
         clutter = pictures[other][rng.integers(len(pictures[other]))]
         place(canvas, clutter, rng, size=(0.2, 0.35), spread=0.5, opacity=(0.4, 1))
-    drawing = pictures[name][rng.integers(len(pictures[name]))]
-    place(canvas, drawing, rng, size=(0.6, 0.95), spread=0.2, opacity=(0.8, 1))
+    shown = int(rng.integers(len(pictures[name])))
+    place(canvas, pictures[name][shown], rng, size=(0.6, 0.95), spread=0.2, opacity=(0.8, 1))
     canvas = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1)))
-    return np.asarray(canvas.reduce(2))
+    return np.asarray(canvas.reduce(2)), shown
 
 
 def scenes(seed: int = 3) -> dict[str, np.ndarray]:
     """Scenes in CIFAR-10's format and classes, rendered from the drawings of emoji.png.
 
-    Returns x_train, x_test, uint8 (n, 32, 32, 3), and y_train, y_test, uint8 (n,), the place in CLASSES.
+    Returns x_train, x_test, uint8 (n, 32, 32, 3); y_train, y_test, uint8 (n,), the place in CLASSES; drawing_train,
+    drawing_test, uint8 (n,), a number for each drawing, so that scenes of the same drawing can be kept together.
     No drawing of a test scene occurs in a training scene. The last SCENES["validation"] training scenes have
     drawings of their own too, so that cutting them off gives a validation set that measures the same.
     """
     rng = np.random.default_rng(seed)
-    X, y = {}, {}
+    X, y, drawing, numbered = {}, {}, {}, 0
     for part, pictures in split_drawings(rng).items():
+        first = {}  # the number of each class's first drawing
+        for name in CLASSES:
+            first[name], numbered = numbered, numbered + len(pictures[name])
         y[part] = rng.permutation(np.arange(SCENES[part]) % len(CLASSES)).astype("uint8")
-        X[part] = np.stack([scene(CLASSES[label], pictures, rng) for label in y[part]])
+        drawn = [scene(CLASSES[label], pictures, rng) for label in y[part]]
+        X[part] = np.stack([image for image, _ in drawn])
+        numbers = [first[CLASSES[label]] + shown for label, (_, shown) in zip(y[part], drawn, strict=True)]
+        drawing[part] = np.array(numbers, dtype="uint8")
     return {
         "x_train": np.concatenate([X["fit"], X["validation"]]),
         "y_train": np.concatenate([y["fit"], y["validation"]]),
         "x_test": X["test"],
         "y_test": y["test"],
+        "drawing_train": np.concatenate([drawing["fit"], drawing["validation"]]),
+        "drawing_test": drawing["test"],
     }
