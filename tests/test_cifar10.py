@@ -14,7 +14,7 @@ from course import FakeRun
 
 from utils import datasets
 from utils.cifar10 import CIFAR10, TEST_BATCH, TRAINING_BATCHES, read_batches
-from utils.datasets import CIFAR10_CLASSES, load_cifar10
+from utils.datasets import CIFAR10_CLASSES, load_cifar10, load_cifar10_drawings
 from utils.storage import DataError, sha256_of
 
 BATCHES = (*TRAINING_BATCHES, TEST_BATCH)
@@ -62,6 +62,16 @@ def test_sample(capsys):
         assert set(y) == set(range(len(CIFAR10_CLASSES)))
     assert run.facts["name"] == "sample scenes"
     assert "sample scenes" in capsys.readouterr().out
+
+
+def test_scenes_of_a_drawing_have_its_number_and_photographs_their_own():
+    (X_train, y_train), _ = load_cifar10(FakeRun("sample"))
+    drawings = load_cifar10_drawings(FakeRun("sample"), len(X_train))
+    assert drawings.shape == (len(X_train),)
+    for drawing in np.unique(drawings):
+        assert len(np.unique(y_train[drawings == drawing])) == 1
+    assert not set(drawings[-130:]) & set(drawings[:-130]), "the last 130 have drawings of their own"
+    assert load_cifar10_drawings(FakeRun("full"), 7).tolist() == list(range(7))
 
 
 def test_images_are_put_together_colour_by_colour(tmp_path):

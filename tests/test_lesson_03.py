@@ -13,7 +13,7 @@ from keras import layers
 from sample.scenes import SCENES, scenes
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
-EPOCHS = 6  # the notebook's OUR_EPOCHS at the sample scale
+EPOCHS = 6  # the notebook's at the sample scale
 BATCH = 32  # the notebook's OUR_BATCH there
 NOTEBOOK = next(path for path in NOTEBOOKS if path.name.startswith("03"))
 
@@ -27,7 +27,7 @@ def measured() -> dict[tuple[str, str], np.ndarray]:
     """Accuracy by network and images (training or test), one value a split."""
     namespace = {
         "keras": keras, "layers": layers, "run": Seed, "OUR_BATCH": BATCH,
-        "X_fit": np.empty(SCENES["fit"]),
+        "folds": [(np.empty(SCENES["fit"]), None)],
     }  # fmt: skip
     names = {"feedforward", "cnn", "augmentation", "after", "centred", "falling_sgd"}
     notebook = definitions(NOTEBOOK, names, namespace)

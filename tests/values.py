@@ -5,8 +5,8 @@
 TOLERANCE = {"TensorFlow": 0.05, "other": 0.08}
 TOLERANCES = {
     "02_mnist_with_ffnn_and_lenet5": {"LeNet5": {"TensorFlow": 0.15, "other": 0.3}},  # stops on a steep slope
-    # 300 test scenes of 38 drawings: on JAX two values moved by 0.08 and 0.09
-    "03_cifar10_image_classification": {"": {"TensorFlow": 0.1, "other": 0.15}},
+    # 300 test scenes of 37 drawings, but three networks each
+    "03_cifar10_image_classification": {"": {"TensorFlow": 0.08, "other": 0.12}},
     # 130 validation and 300 test images
     "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
     # 130 validation and 300 test images
@@ -46,12 +46,33 @@ CLAIMS = {
         ),
     ],
     "03_cifar10_image_classification": [
-        ("CNN", "Feedforward", "test_accuracy", 0.03),
-        ("CNN, our recipe", "Feedforward, our recipe", "test_accuracy", 0.02),
-        ("CNN + augmentation, our recipe", "Feedforward, our recipe", "test_accuracy", 0.02),
+        ("CNN", "Feedforward", "test_accuracy", 0.05),
+        ("CNN", "Feedforward", "validation_accuracy", 0.02),
+        ("CNN, our recipe", "Feedforward, our recipe", "test_accuracy", 0.05),
+        ("CNN, our recipe", "Feedforward, our recipe", "validation_accuracy", 0.02),
+        ("CNN + augmentation, our recipe", "Feedforward + augmentation, our recipe", "test_accuracy", 0.02),
         ("CNN, our recipe", "Logistic regression", "test_accuracy", 0.1),
-        ("CNN, our recipe", "CNN", "test_accuracy", -0.05),  # about level here; behind by 2 points on JAX
-        ("Narrow AlexNet + augmentation, our recipe", "Narrow AlexNet", "test_accuracy", 0.1),
+        ("Logistic regression", "Feedforward", "validation_accuracy", -0.03),  # no further than the templates
+        ("Feedforward, our recipe", "Feedforward", "validation_accuracy", 0.02),
+        ("Feedforward + augmentation, our recipe", "Feedforward + augmentation", "validation_accuracy", 0.03),
+        ("CNN, our recipe", "CNN", "validation_accuracy", 0.0),
+        ("Narrow AlexNet, our recipe", "Narrow AlexNet", "validation_accuracy", 0.05),
+        (
+            "Narrow AlexNet + augmentation, our recipe",
+            "Narrow AlexNet + augmentation",
+            "validation_accuracy",
+            0.03,
+        ),
+        ("Narrow AlexNet, our recipe", "Narrow AlexNet", "test_accuracy", 0.1),
+        ("CNN, our recipe", "CNN, our recipe but not centred", "validation_accuracy", 0.07),
+        ("CNN, our recipe but Adam", "CNN, our recipe", "validation_accuracy", -0.05),  # level
+        ("CNN, our recipe but steady rate", "CNN, our recipe", "validation_accuracy", -0.03),
+        (
+            "Curve of CNN, our recipe",
+            "Curve of CNN + augmentation, our recipe",
+            "training_6",
+            0.02,
+        ),
     ],
     "04_cnn_with_time_series": [
         ("dilated stack, long memory", "plain stack, long memory", "validation_accuracy", 0.3),

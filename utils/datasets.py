@@ -84,15 +84,15 @@ def load_cifar10(run: Run) -> tuple[Split, Split]:
     return train, test
 
 
-def load_cifar10_drawings(run: Run) -> np.ndarray:
-    """A number for each training image of `load_cifar10`: images with the same number show the same thing.
+def load_cifar10_drawings(run: Run, n: int) -> np.ndarray:
+    """A number for each of the n training images of `load_cifar10`: those with the same number show the same thing.
 
     uint8 or int64, (n,). In the sample scenes of the same drawing have the same number; every photograph of CIFAR-10
     has its own. For splits that keep together what belongs together (scikit-learn's `groups`).
     """
     if run.scale == "sample":
         return read_npz(bundled("scenes.npz", "sample scenes")[0])["drawing_train"]
-    return np.arange(50_000)
+    return np.arange(n)
 
 
 class MonthlyReturns(NamedTuple):
