@@ -71,6 +71,9 @@ CLAIMS = {
         ("Feedforward, our recipe", "CNN, our recipe", "training_accuracy", 0.04),
         ("CNN", "CNN + augmentation", "training_accuracy", 0.02),
         ("CNN, our recipe", "CNN + augmentation, our recipe", "training_accuracy", 0.02),
+        ("Narrow AlexNet", "CNN", "training_accuracy", 0.1),
+        ("Narrow AlexNet, our recipe", "CNN, our recipe", "training_accuracy", 0.0),
+        ("CNN, our recipe but Adam", "CNN", "validation_accuracy", 0.02),
     ],
     "04_cnn_with_time_series": [
         ("dilated stack, long memory", "plain stack, long memory", "validation_accuracy", 0.3),

@@ -29,8 +29,8 @@ DIED = "the kernel died (out of memory?)"
 def find(numbers: str = "") -> list[Path]:
     """Paths of the numbered notebooks, in order; of those in numbers, such as "02" or "02,08", where given.
 
-    "" and "all" mean all; blanks may stand for the commas. Raises SettingError for a number that no notebook has, and for an entry that is empty or
-    repeated.
+    "" and "all" mean all; blanks may stand for the commas. Raises SettingError for a number that no notebook has, and
+    for an entry that is empty or repeated.
     """
     notebooks = {path.name[:2]: path for path in sorted(ROOT.glob("[0-9][0-9]_*.ipynb"))}
     if numbers.strip() in ("", "all"):
