@@ -99,7 +99,8 @@ RESHAPED = {
         for labels in ("", ", all labels")
     }
     | {f"Logistic regression on {stage}, own images" for stage in ("last convolution", *STAGES)}
-    | {f"EfficientNet-Lite0 on objects, {part}" for part in ("new layer only", "stages 4 to 7 trained")}
+    | {f"EfficientNet-Lite0 on objects, {part}" for part in ("new layer only", "stages 4 to 7 trained")},
+    "09_after_alexnet": {"Residual network"},
 }
 RECORDS = sorted(RECORDED.glob("*.json"))
 

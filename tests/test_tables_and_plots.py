@@ -55,6 +55,31 @@ def test_multiply_adds():
     assert multiply_adds(nested) == by_hand + 2 * 5
 
 
+@pytest.mark.parametrize(
+    ("layer", "by_hand"),
+    [
+        (keras.layers.DepthwiseConv2D(3), 6 * 6 * 9 * 4),
+        (keras.layers.DepthwiseConv2D(3, depth_multiplier=2), 6 * 6 * 9 * 4 * 2),
+        (keras.layers.SeparableConv2D(5, 3), 6 * 6 * (9 * 4 + 4 * 5)),
+        (keras.layers.SeparableConv2D(5, 3, strides=2, padding="same"), 4 * 4 * (9 * 4 + 4 * 5)),
+        (keras.layers.Conv2D(6, 3, groups=2), 6 * 6 * 9 * 2 * 6),
+        (keras.layers.Conv2DTranspose(5, 2, strides=2), 8 * 8 * 4 * 4 * 5),
+        (keras.layers.BatchNormalization(), 0),
+    ],
+)
+def test_multiply_adds_of_other_convolutions(layer, by_hand):
+    inputs = keras.Input((8, 8, 4))
+    assert multiply_adds(keras.Model(inputs, layer(inputs))) == by_hand
+
+
+def test_multiply_adds_with_a_shortcut():
+    inputs = keras.Input((8, 8, 4))
+    branch = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    projection = keras.layers.Conv2D(4, 1)(inputs)
+    joined = keras.Model(inputs, keras.layers.Add()([branch, projection, inputs]))
+    assert multiply_adds(joined) == 8 * 8 * (9 + 1) * 4 * 4
+
+
 def test_layer_table_does_not_change_with_training():
     network = model()
     before = layer_table(network)

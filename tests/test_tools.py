@@ -170,6 +170,15 @@ def test_all_notebooks_and_single_ones(course):
         assert [path.name for path in notebooks.find(both)] == names[::-1]
 
 
+def test_make_run_takes_the_chapter_and_more_only_when_asked(course):
+    for name in ("08_tiny", "09_tiny", "13_tiny"):
+        write_notebook(course, CODE, name=name)
+    numbers = {nb: [path.name[:2] for path in run.chosen(nb)] for nb in ("", " ", "all", "9", "13,2")}
+    assert numbers[""] == numbers[" "] == ["02", "08"]
+    assert numbers["all"] == ["02", "08", "09", "13"]
+    assert numbers["9"] == ["09"] and numbers["13,2"] == ["13", "02"]
+
+
 @pytest.mark.parametrize(
     ("command", "variables", "message"),
     [

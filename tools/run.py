@@ -211,15 +211,19 @@ def shown(path: Path) -> Path:
     return path.relative_to(notebooks.ROOT) if path.is_relative_to(notebooks.ROOT) else path
 
 
+def chosen(numbers: str) -> list[Path]:
+    """The notebooks to execute: those of the chapter, unless numbers name others, or all. Raises SettingError."""
+    paths = notebooks.find(numbers)
+    return paths if numbers.strip() else [path for path in paths if path.name[:2] <= LAST_OF_CHAPTER]
+
+
 def main(numbers: str = "") -> None:
     try:
         scale = checked_scale(os.environ.get("COURSE_SCALE"))
         seed = checked_seed(os.environ.get("COURSE_SEED"))
-        paths = notebooks.find(numbers)
+        paths = chosen(numbers)
     except SettingError as error:
         sys.exit(str(error))
-    if not numbers.strip():
-        paths = [path for path in paths if path.name[:2] <= LAST_OF_CHAPTER]
     notebooks.check_build()
     runner = Runner(paths, scale, seed)
     try:

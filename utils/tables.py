@@ -27,13 +27,18 @@ def multiply_adds(model: keras.Model) -> int:
     """Multiplications with additions that a built model makes of one input, all its kernels taken together.
 
     Every value of a kernel is used once at each place of the output: a dense layer has one place, a convolution
-    rows × columns. Biases, activations, pooling and normalisation are left out, as is usual; networks within the
-    model count. Training an image takes about three times as many: forward, and two gradients backward.
+    rows × columns, a depthwise, separable or grouped one, too; a transposed one has those of its input. Biases,
+    activations, pooling, normalisation and what joins branches are left out, as is usual; networks within the model
+    count. Training an image takes about three times as many: forward, and two gradients backward.
     """
     total = 0
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             total += multiply_adds(layer)
-        elif hasattr(layer, "kernel"):
-            total += math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+            continue
+        transposed = isinstance(layer, (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose))
+        places = math.prod((layer.input if transposed else layer.output).shape[1:-1])
+        for name in ("kernel", "depthwise_kernel", "pointwise_kernel"):  # a separable convolution has two
+            if (kernel := getattr(layer, name, None)) is not None:
+                total += math.prod(kernel.shape) * places
     return total
