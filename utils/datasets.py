@@ -18,7 +18,7 @@ from utils.prices import complete_returns, describe, lagged, month_end_closes, o
 from utils.published import Published, bundled, described, find, in_course_data, not_found
 from utils.run import Run
 from utils.storage import DataError, read_npz, sha256_of_array
-from utils.svhn import ensure_dataset, facts_of, is_partial, read_split
+from utils.svhn import ensure_dataset, facts_of, name_of, read_split
 
 # Published by Keras; the hash is the one in keras.datasets.mnist.
 MNIST = Published(
@@ -162,18 +162,16 @@ def load_svhn(
         for split in ("train", *(["extra"] if extra else []), "test")
     }
     splits = {split: read_split(path) for split, (path, *_) in found.items()}
-    called = found["train"].name + (" with extra" if extra else "")
     for split, (path, name, _) in found.items():
         facts = facts_of(path)
         kept = f"{facts['kept']:,} of {facts['annotated']:,} images"
         print(f"{name}, {split}: kept {kept}, skipped {facts['skipped']}")
-        called += f", {split}: {kept}" if is_partial(facts) else ""
     train, test = splits["train"], splits["test"]
     if extra:
         train = {key: np.concatenate([train[key], splits["extra"][key]]) for key in train}
         run.note_data(sha256_extra=found["extra"].sha256)
     run.note_data(
-        name=called, sha256=found["train"].sha256, sha256_test=found["test"].sha256,
+        name=name_of(found), sha256=found["train"].sha256, sha256_test=found["test"].sha256,
         n_train=len(train["length"]), n_test=len(test["length"]),
     )  # fmt: skip
     return train, test

@@ -1,5 +1,6 @@
 """Street View house numbers: from a folder of images and annotations to one HDF5 file a split."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,6 +161,15 @@ def facts_of(path: Path) -> dict:
             return dict(file.attrs)
     except OSError:
         return {}
+
+
+def name_of(found: Mapping[str, Found]) -> str:
+    """What to call some splits in a record, such as "SVHN format 1, train: 3 of 39 images" where many are left out."""
+    name = found["train"].name + (" with extra" if "extra" in found else "")
+    for split, (path, *_) in found.items():
+        facts = facts_of(path)
+        name += f", {split}: {facts['kept']:,} of {facts['annotated']:,} images" if is_partial(facts) else ""
+    return name
 
 
 def write_split(
