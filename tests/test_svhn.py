@@ -248,7 +248,7 @@ def test_write_and_read(folder, tmp_path):
     np.testing.assert_array_equal(split["images"][1], crop(folder / "2.png", BOXES[1][:, 1:]))
     np.testing.assert_allclose(split["X"], standardised(split["images"]), atol=0.002)
     facts = facts_of(target)
-    assert facts == {"annotated": 4, "skipped": "0"}
+    assert facts == {"annotated": 4, "kept": 4, "skipped": "0"}
 
 
 def test_half_precision_is_rounded_rightly(tmp_path):
@@ -440,10 +440,39 @@ def test_from_the_readers_folders_with_extra(course_data, capsys):
         write_folder(course_data / "svhn" / split)
     (course_data / "svhn" / "extra" / "1.png").unlink()
     run = FakeRun("full")
-    train, test = load_svhn(run, extra=True)
+    train, test = load_svhn(run, extra=True, partial=True)
     assert (len(train["length"]), len(test["length"])) == (7, 4)
     assert "extra: kept 3 of 4 images, skipped 1: image missing (1.png)" in capsys.readouterr().out
-    assert run.facts["name"] == "svhn (the reader's own) with extra"
+    assert run.facts["name"] == "svhn (the reader's own) with extra, extra: 3 of 4 images"
+
+
+def large_split(course_data, split, missing):
+    """A split of 20 images, so many of them missing."""
+    names = [f"{i}.png" for i in range(1, 21)]
+    folder = write_folder(course_data / "svhn" / split, BOXES * 5, names)
+    for name in names[:missing]:
+        (folder / name).unlink()
+
+
+def test_a_few_missing_images_do_not_stop_it(course_data):
+    for split, missing in {"train": 2, "test": 0}.items():
+        large_split(course_data, split, missing)
+    run = FakeRun("full")
+    assert len(load_svhn(run)[0]["length"]) == 18
+    assert run.facts["name"] == "svhn (the reader's own)"
+
+
+def test_more_than_a_tenth_missing_stops_it_every_time(course_data):
+    for split, missing in {"train": 3, "test": 0}.items():
+        large_split(course_data, split, missing)
+    run, message = FakeRun("full"), r"train: only 17 of 20 images .*image missing \(1.png.*PARTIAL = True"
+    for _ in range(2):  # the second time the file is there
+        with pytest.raises(DataError, match=message):
+            load_svhn(run)
+    assert len(load_svhn(run, partial=True)[0]["length"]) == 17
+    assert run.facts["name"] == "svhn (the reader's own), train: 17 of 20 images"
+    with pytest.raises(DataError, match=message):
+        load_svhn(run)
 
 
 def test_nothing_found(course_data):

@@ -18,7 +18,7 @@ from utils.prices import complete_returns, describe, lagged, month_end_closes, o
 from utils.published import Published, bundled, described, find, in_course_data, not_found
 from utils.run import Run
 from utils.storage import DataError, read_npz, sha256_of_array
-from utils.svhn import ensure_dataset, facts_of, read_split
+from utils.svhn import ensure_dataset, facts_of, name_of, read_split
 
 # Published by Keras; the hash is the one in keras.datasets.mnist.
 MNIST = Published(
@@ -145,11 +145,12 @@ def load_monthly_returns(
 
 
 def load_svhn(
-    run: Run, side: int = 32, margin: float = 0.1, extra: bool = False
+    run: Run, side: int = 32, margin: float = 0.1, extra: bool = False, partial: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Whole house numbers: SVHN's format 1 at full scale, rendered numbers in its format in the sample.
 
-    side, margin: of the crops, see `utils.svhn`; extra: add SVHN's further images to the training split. Returns the
+    side, margin: of the crops, see `utils.svhn`; extra: add SVHN's further images to the training split; partial: go on
+    where more than a tenth of a split's images cannot be used, under a name that says so. Returns the
     training and the test split, each with the arrays of `utils.svhn.read_split`: images, X, length, digits, file.
     In the sample, the test images are set in fonts that no training image has. The files are made where they are
     missing.
@@ -157,21 +158,21 @@ def load_svhn(
     Raises DataError.
     """
     found = {
-        split: ensure_dataset(run, split, side, margin)
+        split: ensure_dataset(run, split, side, margin, partial)
         for split in ("train", *(["extra"] if extra else []), "test")
     }
     splits = {split: read_split(path) for split, (path, *_) in found.items()}
     for split, (path, name, _) in found.items():
-        annotated, skipped = (facts_of(path)[fact] for fact in ("annotated", "skipped"))
-        kept = len(splits[split]["length"])
-        print(f"{name}, {split}: kept {kept:,} of {annotated:,} images, skipped {skipped}")
+        facts = facts_of(path)
+        kept = f"{facts['kept']:,} of {facts['annotated']:,} images"
+        print(f"{name}, {split}: kept {kept}, skipped {facts['skipped']}")
     train, test = splits["train"], splits["test"]
     if extra:
         train = {key: np.concatenate([train[key], splits["extra"][key]]) for key in train}
         run.note_data(sha256_extra=found["extra"].sha256)
     run.note_data(
-        name=found["train"].name + (" with extra" if extra else ""), sha256=found["train"].sha256,
-        sha256_test=found["test"].sha256, n_train=len(train["length"]), n_test=len(test["length"]),
+        name=name_of(found), sha256=found["train"].sha256, sha256_test=found["test"].sha256,
+        n_train=len(train["length"]), n_test=len(test["length"]),
     )  # fmt: skip
     return train, test
 

@@ -1,5 +1,6 @@
 """Street View house numbers: from a folder of images and annotations to one HDF5 file a split."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # the processes that crop do without Keras, which takes secon
 MOST_DIGITS = 5  # of a number
 NO_DIGIT = 10  # what stands in the places beyond a number's end
 GREY = np.array([0.2989, 0.5870, 0.1140], dtype="float32")  # the book's weights of red, green and blue
-FORMAT = 1  # of the files written; those of another one have other names
+FORMAT = 2  # of the files written; those of another one have other names
 # The publisher gives no hashes; train's and test's are those that docTR (mindee) holds its downloads against.
 SVHN = {
     split: Published(
@@ -38,6 +39,7 @@ SVHN = {
         "extra": "",
     }.items()
 }
+MOST_LEFT_OUT = 0.1  # share of a split's images; more than that is no copy to measure on
 Skipped = dict[str, list[str]]  # reason -> names of the images left out
 
 
@@ -118,12 +120,17 @@ def raw_split(run: "Run", split: str) -> Found:
     return Found(folder, name, sha256)
 
 
-def ensure_dataset(run: "Run", split: str, side: int = 32, margin: float = 0.1) -> Found:
+def ensure_dataset(
+    run: "Run", split: str, side: int = 32, margin: float = 0.1, partial: bool = False
+) -> Found:
     """The HDF5 file of a split, the data's name and SHA-256; made where the file is missing or unreadable.
 
     Its name holds the hash of the images and of how they are cut, so that other ones have a file of another name; the
     earlier one of the same split, side and margin is then removed. Who asks while another process makes the file waits
-    for it. See `raw_split` and `write_split`. Raises DataError.
+    for it. See `raw_split` and `write_split`.
+
+    partial: go on although more than MOST_LEFT_OUT of the images cannot be used. Raises DataError, without partial for
+    such a split, too.
     """
     raw, name, sha256 = raw_split(run, split)
     folder, prefix = BUILD / "svhn" / run.scale, f"{split}-{side}-{margin:g}"
@@ -133,7 +140,18 @@ def ensure_dataset(run: "Run", split: str, side: int = 32, margin: float = 0.1) 
         if not facts_of(target):
             write_split(raw, target, side, margin)
             remove_earlier(target)
+    if (facts := facts_of(target)) and is_partial(facts) and not partial:
+        raise DataError(
+            f"{name}, {split}: only {facts['kept']:,} of {facts['annotated']:,} images in {raw} can be used, and more "
+            f"than {MOST_LEFT_OUT:.0%} left out is too much; skipped {facts['skipped']}. Complete the copy; or set "
+            "PARTIAL = True among the notebook's settings (partial=True in code) to go on with what is there."
+        )
     return Found(target, name, sha256)
+
+
+def is_partial(facts: dict) -> bool:
+    """Whether more than MOST_LEFT_OUT of a split's images were left out; facts: as `facts_of` gives them."""
+    return facts["annotated"] - facts["kept"] > MOST_LEFT_OUT * facts["annotated"]
 
 
 def facts_of(path: Path) -> dict:
@@ -145,14 +163,23 @@ def facts_of(path: Path) -> dict:
         return {}
 
 
+def name_of(found: Mapping[str, Found]) -> str:
+    """What to call some splits in a record, such as "SVHN format 1, train: 3 of 39 images" where many are left out."""
+    name = found["train"].name + (" with extra" if "extra" in found else "")
+    for split, (path, *_) in found.items():
+        facts = facts_of(path)
+        name += f", {split}: {facts['kept']:,} of {facts['annotated']:,} images" if is_partial(facts) else ""
+    return name
+
+
 def write_split(
     folder: Path, target: Path, side: int = 32, margin: float = 0.1, workers: int | None = None
 ) -> Skipped:
     """Crop every number of a folder and write the HDF5 file that `read_split` reads, complete or not at all.
 
     folder: holds the images and digitStruct.mat; side: of the crops, in pixels; workers: processes, by default all
-    cores for many images, one for few. Images that cannot be used are left out; the attributes "annotated" and
-    "skipped" say how many there were and which.
+    cores for many images, one for few. Images that cannot be used are left out; the attributes "annotated", "kept"
+    and "skipped" say how many there were, how many remain, and which do not.
 
     Returns the names of the images left out. Raises DataError, also where the disk is full.
     """
@@ -171,7 +198,8 @@ def write_split(
                 bar.update(job[2] - job[1])
             if not len(file["length"]):
                 raise DataError(f"{folder}: no image can be used; skipped {describe_skipped(skipped)}")
-            file.attrs.update(annotated=number, skipped=describe_skipped(skipped))
+            kept = len(file["length"])
+            file.attrs.update(annotated=number, kept=kept, skipped=describe_skipped(skipped))
     except OSError as error:
         raise DataError(
             f"{target} cannot be written ({error}). Free some space, or mend its folder's permissions; "
