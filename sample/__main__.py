@@ -4,7 +4,7 @@ Each module beside this one draws one bundled file or two; `data/README.md` give
 A rerun writes the same pixels (a test holds that), each file complete or not at all.
 
 By default: digits.npz, scenes.npz, prices.csv.xz, svhn/train.tar.gz and svhn/test.tar.gz, from the sheets of
-drawings and numerals that are in data/ already. That takes a minute or two.
+drawings and numerals that are in data/ already, and the files of satellite/. That takes a minute or two.
 
 The rest takes tools that the course does not need, or time, and is made one by one:
 
@@ -24,6 +24,7 @@ import argparse
 from sample.digits import digits
 from sample.house_numbers import BUNDLED, BUNDLED_SEED, write_split
 from sample.prices import prices
+from sample.satellite import write_all as write_satellite
 from sample.scenes import scenes
 from sample.writing import report, write_npz, write_prices
 from utils.storage import SAMPLE
@@ -39,6 +40,8 @@ def main() -> None:
     for split, n in BUNDLED.items():
         write_split(SAMPLE / "svhn" / f"{split}.tar.gz", split, n, BUNDLED_SEED)
         report(SAMPLE / "svhn" / f"{split}.tar.gz")
+    for path in write_satellite(SAMPLE / "satellite"):
+        report(path)
 
 
 if __name__ == "__main__":

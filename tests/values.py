@@ -48,6 +48,14 @@ TOLERANCES = {
         **{name: {"TensorFlow": 2, "other": 15} for name in GRADIENTS_09},
         "Auxiliary loss, gradient of the first convolution": {"TensorFlow": 10, "other": 60},
     },
+    # 300 validation tiles, few steps; 60 and 32 tiles of the scene; a count under another light goes anywhere
+    "12_satellite_images": {
+        "": {"TensorFlow": 0.1, "other": 0.14},
+        "Fine-tuned, on the scene: several kinds of land": {"TensorFlow": 0.3, "other": 0.35},
+        "Fine-tuned, on the scene: a river or a highway": {"TensorFlow": 0.25, "other": 0.3},
+        "Cars counted": {"TensorFlow": 3, "other": 3},  # cars
+        "Change counted, low sun": {"TensorFlow": 0.8, "other": 0.8},
+    },
 }  # notebook -> model ("" for all others) -> by how much
 
 MOST_05, MOVED = "validation_accuracy_400_labels", "accuracy_snow_under_vehicles"
@@ -59,6 +67,8 @@ VALIDATED = "validation_accuracy"
 RIDGE, SMALL = "Ridge regression,", "Small six outputs,"
 BY_LENGTH, BY_FIRST = "validation_accuracy_length", "validation_accuracy_first_digit"
 ON_ANIMALS, SNOW = "trained with snow under animals", "share_on_snow"
+
+SCENE, TILE_ACCURACY = "Fine-tuned, on the scene", "tile_accuracy"
 
 # (better, worse, metric, by at least): what each notebook's text and titles claim.
 CLAIMS = {
@@ -248,6 +258,32 @@ CLAIMS = {
         ("Bagging on Lite0", "One tree on Lite0", "validation_accuracy", 0.03),
         ("Stacking on Lite0", "Logistic regression on Lite0", "validation_accuracy", -0.04),
         ("Logistic regression on Lite0", "Stacking on Lite0", "validation_accuracy", -0.05),
+    ],
+    "12_satellite_images": [
+        ("From scratch", "Mean colours", FEW, 0.04),
+        ("From scratch", "Mean colours", MANY, 0.06),
+        ("Features", "From scratch", FEW, 0.2),
+        ("Features", "From scratch", MANY, 0.15),
+        ("Features", "Fine-tuned", FEW, -0.04),  # level
+        ("Fine-tuned", "Features", FEW, -0.06),
+        ("Features", "Fine-tuned", MANY, -0.03),
+        ("Fine-tuned", "Features", MANY, -0.05),
+        ("Features, tiles turned, flipped", "Features, tiles as they are", VALIDATED, 0.01),
+        ("Features, tiles turned, flipped", "Features, tiles mirrored, shifted", VALIDATED, -0.01),
+        ("From scratch, tiles as they are", "From scratch, tiles turned, flipped", VALIDATED, -0.03),
+        ("From scratch, tiles as they are", "From scratch, tiles mirrored, shifted", VALIDATED, -0.03),
+        ("Fine-tuned, the other classes", "Fine-tuned, highways and rivers", VALIDATED, 0.15),
+        (
+            f"{SCENE}: one kind of land (80 % and more)",
+            f"{SCENE}: several kinds of land",
+            TILE_ACCURACY,
+            0.3,
+        ),
+        ("Change counted, low sun", "Change counted, second", "error", 0.1),
+        ("Features", "From scratch", "test_accuracy", 0.15),
+        ("Fine-tuned", "From scratch", "test_accuracy", 0.15),
+        ("From scratch", "Mean colours", "test_accuracy", 0.03),
+        ("Features", "Fine-tuned", "test_accuracy", -0.04),
     ],
 }
 

@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_sample_image
+from sklearn.model_selection import train_test_split
 
+from utils import eurosat
 from utils.cifar10 import CIFAR10, read_batches
 from utils.images import SMALLEST, open_image
 from utils.prices import complete_returns, describe, lagged, month_end_closes, outcomes, winsorised
 from utils.published import Published, bundled, described, find, in_course_data, not_found
 from utils.run import Run
-from utils.storage import DataError, read_npz, sha256_of_array
+from utils.storage import DataError, read_json, read_npz, sha256_of_array
 from utils.svhn import ensure_dataset, facts_of, name_of, read_split
 
 # Published by Keras; the hash is the one in keras.datasets.mnist.
@@ -37,6 +39,9 @@ PRICES = (
     "WIKI_PRICES.csv", "WIKI_PRICES*.csv", "WIKI_PRICES*.csv.gz", "WIKI_PRICES*.csv.xz", "WIKI_PRICES*.zip",
     "WIKI_PRICES*.parquet", "assets.h5",
 )  # fmt: skip
+
+EUROSAT_CLASSES = eurosat.CLASSES
+EUROSAT_TEST, EUROSAT_SPLIT = 0.2, 0  # share of tiles to test with, and the seed that chooses them
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -175,6 +180,72 @@ def load_svhn(
         n_train=len(train["length"]), n_test=len(test["length"]),
     )  # fmt: skip
     return train, test
+
+
+def load_satellite_tiles(run: Run) -> tuple[Split, Split]:
+    """Satellite tiles of ten kinds of land: EuroSAT (RGB) at full scale, rendered tiles in its layout in the sample.
+
+    Returns (X_train, y_train), (X_test, y_test): images uint8, (n, 64, 64, 3), red, green, blue from 0 to 255; labels
+    uint8, (n,), places in EUROSAT_CLASSES. EuroSAT has no published split: a fifth of each class is for testing, the
+    same tiles whatever the run's seed, and the others are in random order. In the sample, training and test tiles show
+    different regions, and the last 300 training tiles show regions that are in no tile before them.
+
+    Raises DataError.
+    """
+    if run.scale == "sample":
+        paths = [bundled(f"satellite/{part}.zip", "sample tiles") for part in ("train", "test")]
+        (_, name, sha256), test_file = paths
+        train, test = (eurosat.read_tiles(found.path) for found in paths)
+        facts = {"sha256_test": test_file.sha256}
+    else:
+        path, name, sha256 = eurosat.find_tiles()
+        images, labels = eurosat.read_tiles(path)
+        if path.is_dir():  # of folders in a folder; their tiles say what they are
+            sha256 = sha256_of_array(images, labels)
+        train, test = _stratified(images, labels, str(path))
+        facts = {"split_seed": EUROSAT_SPLIT}
+    run.note_data(name=name, sha256=sha256, n_train=len(train[0]), n_test=len(test[0]), **facts)
+    print(f"{name}: {len(train[0]):,} training and {len(test[0]):,} test tiles, 64 × 64, in colour")
+    return train, test
+
+
+class SatelliteScene(NamedTuple):
+    """A scene of 11 × 16 tiles."""
+
+    image: np.ndarray  # uint8, (704, 1024, 3)
+    truth: np.ndarray  # int64, (11, 16), what each tile shows, places in EUROSAT_CLASSES
+    shares: np.ndarray  # float64, (11, 16), how much of the tile that covers
+
+
+def load_satellite_scene(run: Run, test: Split) -> SatelliteScene:
+    """A scene to be mapped: in the sample a rendered one, of a region that no tile shows.
+
+    EuroSAT has no scenes: at full scale tiles of `test`, drawn by the run's seed, are put together in the same pattern,
+    and each shows its class throughout. Raises DataError.
+    """
+    found = bundled("satellite/scene.jpg", "sample scene")
+    facts = read_json(found.path.with_suffix(".json"))
+    truth, shares = np.array(facts["tiles"]), np.array(facts["shares"])
+    if run.scale == "sample":
+        return SatelliteScene(np.asarray(open_image(found.path)), truth, shares)
+    (images, labels), rng = test, np.random.default_rng(run.seed)
+    chosen = [images[rng.choice(np.flatnonzero(labels == label))] for label in truth.ravel()]
+    tiles = np.stack(chosen).reshape(*truth.shape, eurosat.SIDE, eurosat.SIDE, 3).swapaxes(1, 2)
+    image = tiles.reshape(truth.shape[0] * eurosat.SIDE, truth.shape[1] * eurosat.SIDE, 3)
+    return SatelliteScene(image, truth, np.ones(truth.shape))
+
+
+def _stratified(images: np.ndarray, labels: np.ndarray, where: str) -> tuple[Split, Split]:
+    """Training and test tiles, of each class its share."""
+    counts = np.bincount(labels, minlength=len(EUROSAT_CLASSES))
+    if counts.min() < 5:
+        few = EUROSAT_CLASSES[counts.argmin()]
+        raise DataError(
+            f"{where} has {counts.min()} tiles of {few}; five of each class are needed to learn and to test."
+        )
+    how = {"test_size": EUROSAT_TEST, "stratify": labels, "random_state": EUROSAT_SPLIT}
+    train, test = train_test_split(np.arange(len(labels)), **how)
+    return (images[train], labels[train]), (images[test], labels[test])
 
 
 def load_photo(run: Run, path: str | Path | None = None, colour: bool = False) -> np.ndarray:
