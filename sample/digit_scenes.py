@@ -18,6 +18,7 @@ from sample.house_numbers import SPLITS, Font, Pose, blotches, draw_number, font
 
 HEIGHTS = (0.3, 0.7)  # of a number, in sides of the scene
 MOST_STROKES = 3  # bars that are no digits
+COVERED = 0.35  # share of a pixel from which on it counts as the digit's; thin strokes break up above it
 SEED = 11
 
 
@@ -30,17 +31,24 @@ class Scene(NamedTuple):
     mask: np.ndarray  # uint8, (side, side): 0 where there is no digit, k on the pixels of the k-th one
 
 
-def placed(digits: list[int], choice: list[Font], side: int, rng: np.random.Generator) -> tuple:
-    """A font, a pose, the boxes (digits, 4) and the scene's corner in the number's frame: drawn until all fits."""
+def placed(
+    digits: list[int], choice: list[Font], side: int, rng: np.random.Generator
+) -> tuple[Font, Pose, np.ndarray]:
+    """A font, a pose and the scene's upper left corner in the number's frame: drawn until the number fits."""
     while True:
         font = choice[rng.integers(len(choice))]
         pose = Pose(digits, font, rng, (HEIGHTS[0] * side, HEIGHTS[1] * side))
         corners = [pose.corners(font.ink[d], x) for d, x in zip(digits, pose.middles, strict=True)]
-        boxes = np.array(corners).reshape(-1, 4)
-        room = side - np.ptp(np.concatenate(corners), axis=0)
+        corners = np.concatenate(corners)
+        room = side - np.ptp(corners, axis=0)
         if (room > 2).all():
-            origin = boxes[:, :2].min(axis=0) - 1 - rng.uniform(0, room - 2)
-            return font, pose, boxes - np.tile(origin, 2), origin
+            return font, pose, corners.min(axis=0) - 1 - rng.uniform(0, room - 2)
+
+
+def box_of(cover: np.ndarray) -> list[float]:
+    """Left, top, right, bottom in pixels of what a digit covers, drawn at twice the scene's size."""
+    rows, columns = (np.flatnonzero((cover > COVERED).any(axis=axis)) for axis in (1, 0))
+    return [columns[0] / 2, rows[0] / 2, (columns[-1] + 1) / 2, (rows[-1] + 1) / 2]
 
 
 def strokes(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -59,7 +67,7 @@ def strokes(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 def draw_scene(split: str, side: int, rng: np.random.Generator) -> Scene:
     """One scene of side × side pixels with one number of one to five digits, in a font of the split."""
     digits = draw_number(rng)
-    font, pose, boxes, origin = placed(digits, fonts(split), side, rng)
+    font, pose, origin = placed(digits, fonts(split), side, rng)
     shape = (2 * side, 2 * side)
     ground = rng.uniform(25, 230)
     ink = ground + rng.uniform(40, 170) * (1 if rng.random() > ground / 255 else -1)
@@ -83,9 +91,10 @@ def draw_scene(split: str, side: int, rng: np.random.Generator) -> Scene:
     canvas = canvas.reshape(side, 2, side, 2).mean(axis=(1, 3))
     canvas += rng.normal(0, rng.uniform(0, 2.5), (side, side))
     share = covers.reshape(len(digits), side, 2, side, 2).mean(axis=(2, 4))
-    mask = np.where(share.max(axis=0) > 0.5, share.argmax(axis=0) + 1, 0)
+    mask = np.where(share.max(axis=0) > COVERED, share.argmax(axis=0) + 1, 0)
     image = np.clip(np.round(canvas), 0, 255).astype("uint8")
-    return Scene(image, boxes.astype("float32"), np.array(digits, "uint8"), mask.astype("uint8"))
+    boxes = np.array([box_of(cover) for cover in covers], "float32")
+    return Scene(image, boxes, np.array(digits, "uint8"), mask.astype("uint8"))
 
 
 def digit_scenes(split: str, n: int, side: int, seed: int = SEED) -> Iterator[Scene]:

@@ -6,7 +6,7 @@ By its number where nothing has been measured yet; a notebook that is missing he
 from collections.abc import Mapping
 from pathlib import Path
 
-LONGEST_FIRST = ("08", "06", "02", "03", "04", "05", "07", "01")
+LONGEST_FIRST = ("08", "11", "06", "02", "03", "04", "05", "07", "01")
 LONG_TESTS = (
     "test_tools",
     "test_lesson_",
