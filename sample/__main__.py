@@ -16,7 +16,7 @@ The rest takes tools that the course does not need, or time, and is made one by 
                                   efficientnet_lite0_logits.npz
                                                              needs PyTorch
 
-`python -m sample.house_numbers DEST` draws more house numbers.
+`python -m sample.house_numbers DEST` draws more house numbers, `python -m sample.digit_scenes DEST` scenes for detection.
 """
 
 import argparse

@@ -83,9 +83,15 @@ def blotches(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> np
 class Pose:
     """Where a number stands: from its own frame (pixels of the sheet, origin in its middle) to the image's."""
 
-    def __init__(self, digits: Sequence[int], font: Font, rng: np.random.Generator):
+    def __init__(
+        self,
+        digits: Sequence[int],
+        font: Font,
+        rng: np.random.Generator,
+        heights: tuple[float, float] = HEIGHTS,
+    ):
         height = 0.0
-        while not HEIGHTS[0] <= height <= HEIGHTS[1]:
+        while not heights[0] <= height <= heights[1]:
             height = rng.lognormal(LOG_HEIGHT[len(digits)], LOG_HEIGHT_SD)
         self.height, ink = height, font.ink[list(digits)]
         scale = height / rng.uniform(*SLACK["height"]) / (ink[:, 3] - ink[:, 1]).max()

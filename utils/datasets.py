@@ -15,12 +15,13 @@ from sklearn.model_selection import train_test_split
 
 from utils import eurosat
 from utils.cifar10 import CIFAR10, read_batches
+from utils.digit_scenes import Scenes, drawn_scenes, photographed_scenes
 from utils.images import SMALLEST, open_image
 from utils.prices import complete_returns, describe, lagged, month_end_closes, outcomes, winsorised
 from utils.published import Published, bundled, described, find, in_course_data, not_found
 from utils.run import Run
 from utils.storage import DataError, read_json, read_npz, sha256_of_array
-from utils.svhn import ensure_dataset, facts_of, name_of, read_split
+from utils.svhn import describe_skipped, ensure_dataset, facts_of, name_of, raw_split, read_split
 
 # Published by Keras; the hash is the one in keras.datasets.mnist.
 MNIST = Published(
@@ -246,6 +247,41 @@ def _stratified(images: np.ndarray, labels: np.ndarray, where: str) -> tuple[Spl
     how = {"test_size": EUROSAT_TEST, "stratify": labels, "random_state": EUROSAT_SPLIT}
     train, test = train_test_split(np.arange(len(labels)), **how)
     return (images[train], labels[train]), (images[test], labels[test])
+
+
+def load_digit_scenes(
+    run: Run, side: int = 48, n: tuple[int, int] = (1_500, 300), drawn: bool = False
+) -> tuple[Scenes, Scenes]:
+    """Pictures with house numbers somewhere in them, and a box and a label for every digit.
+
+    At full scale windows of SVHN's photographs, which have no masks; in the sample, or with drawn, scenes that are
+    drawn when they are first asked for, with a mask for every digit and in fonts that differ between training and test.
+    side: of the pictures, in pixels; n: how many to train and to test with, of photographs the first so many.
+
+    Returns the training and the test scenes, see `utils.digit_scenes.Scenes`. Raises DataError.
+    """
+    if run.scale == "sample" or drawn:
+        _, name, sha256 = bundled("numerals.png", "drawn scenes of house numbers")
+        train, test = drawn_scenes(side, n).values()
+    else:
+        found = {split: raw_split(run, split) for split in ("train", "test")}
+        windows = [
+            photographed_scenes(found[split].path, side, most) for split, most in zip(found, n, strict=True)
+        ]
+        (_, name, sha256), (train, test) = found["train"], (scenes for scenes, _ in windows)
+        for split, (_, skipped) in zip(found, windows, strict=True):
+            print(f"{name}, {split}: skipped {describe_skipped(skipped)}")
+    prefix = "drawn_" if drawn else ""
+    facts = {"name": name, "sha256": sha256, "n_train": len(train.images), "n_test": len(test.images)}
+    run.note_data(**{prefix + fact: value for fact, value in facts.items()})
+    numbers = [
+        f"{len(s.images):,} {w} scenes with {len(s.labels):,} digits"
+        for s, w in ((train, "training"), (test, "test"))
+    ]
+    print(
+        f"{name}: {' and '.join(numbers)}, {side} × {side}, {'without' if train.masks is None else 'with'} masks"
+    )
+    return train, test
 
 
 def load_photo(run: Run, path: str | Path | None = None, colour: bool = False) -> np.ndarray:
