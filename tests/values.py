@@ -27,6 +27,7 @@ HEAD_ON, LINEAR_ON, LITE0_06 = "Chapter's head, images", "Logistic regression on
 FEW, MANY = "validation_accuracy_100_labels", "validation_accuracy_1000_labels"
 VALIDATED = "validation_accuracy"
 ON_ANIMALS, SNOW = "trained with snow under animals", "share_on_snow"
+NUMBERS_10, CHARTS_10 = "CNN on rescaled numbers", "2-D CNN on charts"
 
 # (better, worse, metric, by at least): what each notebook's text and titles claim.
 CLAIMS = {
@@ -156,6 +157,22 @@ CLAIMS = {
             -0.08,
         ),
         ("03's CNN, its own, both times", "03's CNN, second mistake: none afterwards", VALIDATED, 0.05),
+    ],
+    "10_price_charts": [
+        ("Always up", "Past week's sign", "test_auc_within", 0.04),
+        ("Logistic regression, rescaled", "Logistic regression, raw", "test_auc_within", -0.02),  # level
+        ("Logistic regression, raw", "Logistic regression, rescaled", "test_auc_within", -0.02),
+        ("Boosted trees, rescaled", "Logistic regression, rescaled", "test_auc_within", 0.02),
+        (f"1-D {NUMBERS_10}", "Logistic regression, rescaled", "test_auc_within", 0.01),
+        (CHARTS_10, "Always up", "test_auc_within", 0.03),
+        (CHARTS_10, "Logistic regression, rescaled", "test_auc_within", -0.02),  # about level
+        (f"1-D {NUMBERS_10}", CHARTS_10, "test_auc_within", 0.01),
+        ("Boosted trees, rescaled", CHARTS_10, "test_auc_within", 0.02),
+        ("Best possible", "Boosted trees, rescaled", "test_auc_within", 0.02),
+        ("Best possible", CHARTS_10, "test_ic", 0.08),
+        (f"{CHARTS_10}, as they are", f"{CHARTS_10}, without volume", "auc_within", 0.005),
+        (f"{CHARTS_10}, as they are", f"{CHARTS_10}, mirrored", "auc_within", 0.08),
+        (f"{CHARTS_10}, as they are", f"{CHARTS_10}, upside down", "auc_within", 0.08),
     ],
     "08_svhn_object_detection": [
         # at least 45 %, and ten times the baseline, which is 1.8 % whatever the seed

@@ -10,6 +10,7 @@ METRIC = "test_accuracy"
 METRICS = {  # where accuracy says little
     "04_cnn_with_time_series": "test_auc",
     "08_svhn_object_detection": "test_sequence_accuracy",
+    "10_price_charts": "test_auc_within",
 }
 
 
