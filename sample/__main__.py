@@ -3,8 +3,8 @@
 Each module beside this one draws one bundled file or two; `data/README.md` gives their origin, licence and SHA-256.
 A rerun writes the same pixels (a test holds that), each file complete or not at all.
 
-By default: digits.npz, scenes.npz, prices.csv.xz, svhn/train.tar.gz and svhn/test.tar.gz, from the sheets of
-drawings and numerals that are in data/ already, and the files of satellite/. That takes a minute or two.
+By default: digits.npz, scenes.npz, prices.csv.xz, daily_prices.csv.xz, svhn/train.tar.gz and svhn/test.tar.gz, from
+the sheets of drawings and numerals that are in data/ already, and the files of satellite/. That takes a minute or two.
 
 The rest takes tools that the course does not need, or time, and is made one by one:
 
@@ -21,6 +21,7 @@ The rest takes tools that the course does not need, or time, and is made one by 
 
 import argparse
 
+from sample.daily_prices import daily_prices
 from sample.digits import digits
 from sample.house_numbers import BUNDLED, BUNDLED_SEED, write_split
 from sample.prices import prices
@@ -37,6 +38,7 @@ def main() -> None:
     write_npz(SAMPLE / "digits.npz", digits())
     write_npz(SAMPLE / "scenes.npz", scenes())
     write_prices(SAMPLE / "prices.csv.xz", prices())
+    write_prices(SAMPLE / "daily_prices.csv.xz", daily_prices())
     for split, n in BUNDLED.items():
         write_split(SAMPLE / "svhn" / f"{split}.tar.gz", split, n, BUNDLED_SEED)
         report(SAMPLE / "svhn" / f"{split}.tar.gz")

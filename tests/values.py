@@ -74,6 +74,7 @@ VALIDATED = "validation_accuracy"
 RIDGE, SMALL = "Ridge regression,", "Small six outputs,"
 BY_LENGTH, BY_FIRST = "validation_accuracy_length", "validation_accuracy_first_digit"
 ON_ANIMALS, SNOW = "trained with snow under animals", "share_on_snow"
+NUMBERS_10, CHARTS_10 = "CNN on rescaled numbers", "2-D CNN on charts"
 
 SCENE, TILE_ACCURACY = "Fine-tuned, on the scene", "tile_accuracy"
 
@@ -231,6 +232,22 @@ CLAIMS = {
         (f"{RIDGE} proportions kept, margin 0.1", f"{RIDGE} square, margin 0.1", BY_LENGTH, 0.02),
         (f"{RIDGE} proportions kept, margin 0.1", f"{RIDGE} square, margin 0.1", BY_FIRST, -0.04),  # level
         (f"{RIDGE} square, margin 0.1", f"{RIDGE} proportions kept, margin 0.1", BY_FIRST, -0.04),
+    ],
+    "10_price_charts": [
+        ("Always up", "Past week's sign", "test_auc_within", 0.04),
+        ("Logistic regression, rescaled", "Logistic regression, raw", "test_auc_within", -0.02),  # level
+        ("Logistic regression, raw", "Logistic regression, rescaled", "test_auc_within", -0.02),
+        ("Boosted trees, rescaled", "Logistic regression, rescaled", "test_auc_within", 0.02),
+        (f"1-D {NUMBERS_10}", "Logistic regression, rescaled", "test_auc_within", 0.01),
+        (CHARTS_10, "Always up", "test_auc_within", 0.03),
+        (CHARTS_10, "Logistic regression, rescaled", "test_auc_within", -0.02),  # about level
+        (f"1-D {NUMBERS_10}", CHARTS_10, "test_auc_within", 0.01),
+        ("Boosted trees, rescaled", CHARTS_10, "test_auc_within", 0.02),
+        ("Best possible", "Boosted trees, rescaled", "test_auc_within", 0.02),
+        ("Best possible", CHARTS_10, "test_ic", 0.08),
+        (f"{CHARTS_10}, as they are", f"{CHARTS_10}, without volume", "auc_within", 0.005),
+        (f"{CHARTS_10}, as they are", f"{CHARTS_10}, mirrored", "auc_within", 0.08),
+        (f"{CHARTS_10}, as they are", f"{CHARTS_10}, upside down", "auc_within", 0.08),
     ],
     "08_svhn_object_detection": [
         ("Small six outputs, our recipe", "Always the same", "test_sequence_accuracy", 0.35),

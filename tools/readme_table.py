@@ -11,6 +11,7 @@ METRICS = {  # where accuracy says little
     "04_cnn_with_time_series": "test_auc",
     "08_svhn_object_detection": "test_sequence_accuracy",
     "11_detection_and_segmentation": "test_average_precision",
+    "10_price_charts": "test_auc_within",
 }
 
 

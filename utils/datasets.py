@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from utils import eurosat
 from utils.cifar10 import CIFAR10, read_batches
+from utils.daily_prices import daily_values
 from utils.digit_scenes import Scenes, drawn_scenes, photographed_scenes
 from utils.images import SMALLEST, open_image
 from utils.prices import complete_returns, describe, lagged, month_end_closes, outcomes, winsorised
@@ -43,6 +44,8 @@ PRICES = (
 
 EUROSAT_CLASSES = eurosat.CLASSES
 EUROSAT_TEST, EUROSAT_SPLIT = 0.2, 0  # share of tiles to test with, and the seed that chooses them
+# The same for daily prices.
+DAILY_PRICES = ("WIKI_PRICES_OHLCV.csv", *PRICES)
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -148,6 +151,47 @@ def load_monthly_returns(
         realised,
         _simulated_probability(path, features.index) if run.scale == "sample" else None,
     )
+
+
+class DailyPrices(NamedTuple):
+    """Daily prices of many stocks; NaN in all five places where a stock has no usable day."""
+
+    dates: pd.DatetimeIndex  # trading days
+    tickers: pd.Index
+    values: np.ndarray  # float32, (days, tickers, 5): open, high, low, close, volume, adjusted for splits
+    p_up: (
+        np.ndarray | None
+    )  # simulated probability that the next five days' return is above zero, NaN but on Fridays
+
+
+def load_daily_prices(run: Run, start: str = "2005-01-01", end: str = "2017-12-31") -> DailyPrices:
+    """Daily open, high, low, close, volume: WIKI/PRICES or a table like it at full scale, a simulated panel in the sample.
+
+    start, end: the first and last date used. The table needs the columns ticker, date, adj_open, adj_high, adj_low,
+    adj_close and adj_volume. Nothing is filled in: what cannot be is left out, and counted in the banner.
+
+    Raises DataError.
+    """
+    if run.scale == "sample":
+        path, name, sha256 = bundled("daily_prices.csv.xz", "simulated daily panel")
+    else:
+        path, why_not = in_course_data(*DAILY_PRICES)
+        if not path:
+            raise not_found("WIKI/PRICES", " or ".join(DAILY_PRICES), [why_not])
+        path, name, sha256 = described(path)
+    dates, tickers, values, repairs = daily_values(path, start, end)
+    run.note_data(name=name, sha256=sha256, n_tickers=len(tickers))
+    print(
+        f"{name}: {len(tickers):,} tickers, {len(dates):,} days from {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
+    )
+    if text := describe(repairs):
+        print(f"repairs: {text}")
+    p_up = None
+    if run.scale == "sample":
+        table = pd.read_csv(path, usecols=["ticker", "date", "p_up"], parse_dates=["date"])
+        table = table.pivot(index="date", columns="ticker", values="p_up")
+        p_up = table.loc[dates, tickers].to_numpy()
+    return DailyPrices(dates, tickers, values, p_up)
 
 
 def load_svhn(

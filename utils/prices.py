@@ -36,7 +36,7 @@ def month_end_closes(path: Path, start: str, end: str) -> tuple[pd.DataFrame, Co
     """
     first, last = pd.Period(start, "M") - 1, pd.Period(end, "M")
     kept, repairs, row = [], Counter(), 0
-    for piece in _pieces(path):
+    for piece in pieces(path, COLUMNS):
         kept.append(_last_of_month(_clean(piece, path, row, repairs), first, last, repairs))
         row += len(piece)
     table = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
@@ -125,6 +125,22 @@ def describe(counts: Counter) -> str:
     return ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)
 
 
+def parsed_dates(dates: pd.Series, path: Path, row: int) -> tuple[np.ndarray, pd.DatetimeIndex]:
+    """The different dates of a piece whose first row is row, and for each of its rows which it is.
+
+    Raises DataError where a date is none.
+    """
+    codes, different = pd.factorize(dates)
+    parsed = pd.to_datetime(pd.Index(different), format="ISO8601", errors="coerce")
+    if parsed.hasnans or (codes < 0).any():
+        wrong = parsed.isna()[codes] | (codes < 0)
+        where = int(np.argmax(wrong))
+        raise DataError(
+            f"{path}: row {row + where + 1} has the date {dates.iloc[where]!r}; dates look like 2017-10-31."
+        )
+    return codes, parsed
+
+
 def _clean(piece: pd.DataFrame, path: Path, row: int, repairs: Counter) -> pd.DataFrame:
     """Rows with a price above zero, dates as days since 1970; what was left out is counted."""
     prices = piece["adj_close"]
@@ -136,14 +152,7 @@ def _clean(piece: pd.DataFrame, path: Path, row: int, repairs: Counter) -> pd.Da
     repairs["infinite prices"] += int(np.isinf(prices).sum())
     repairs["prices of zero or less"] += int((finite & (prices <= 0)).sum())
 
-    codes, dates = pd.factorize(piece["date"])
-    parsed = pd.to_datetime(pd.Index(dates), format="ISO8601", errors="coerce")
-    if parsed.hasnans or (codes < 0).any():
-        wrong = parsed.isna()[codes] | (codes < 0)
-        where = int(np.argmax(wrong))
-        raise DataError(
-            f"{path}: row {row + where + 1} has the date {piece['date'].iloc[where]!r}; dates look like 2017-10-31."
-        )
+    codes, parsed = parsed_dates(piece["date"], path, row)
     days = (parsed.to_numpy() - np.datetime64("1970-01-01")) // np.timedelta64(1, "D")
     months = parsed.to_period("M").asi8
     usable = (finite & (prices > 0)).to_numpy() & (piece["ticker"].astype(str) != "").to_numpy()
@@ -186,43 +195,47 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _pieces(path: Path) -> Iterator[pd.DataFrame]:
-    """The three columns, ROWS rows at a time."""
+def pieces(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    """The columns, ROWS rows at a time, of a CSV (see `month_end_closes`), Parquet file or HDF5 store.
+
+    columns: ticker, date and columns of numbers. Raises DataError where the table cannot be read or lacks one.
+    """
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        yield from _parquet(path)
+        yield from _parquet(path, columns)
     elif suffix in (".h5", ".hdf5"):
-        yield from _hdf(path)
+        yield from _hdf(path, columns)
     else:
         with _readable(path):
-            yield from _csv(path)
+            yield from _csv(path, columns)
 
 
-def _csv(path: Path) -> Iterator[pd.DataFrame]:
+def _csv(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
     if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
             if len(members) != 1:
                 raise DataError(f"{path} holds {len(members)} CSV files; the export has one.")
             with archive.open(members[0]) as file:
-                yield from _csv_pieces(file, path, None)
+                yield from _csv_pieces(file, path, None, columns)
     else:
-        yield from _csv_pieces(path, path, "infer")
+        yield from _csv_pieces(path, path, "infer", columns)
 
 
-def _csv_pieces(file, path: Path, compression: str | None) -> Iterator[pd.DataFrame]:
+def _csv_pieces(file, path: Path, compression: str | None, columns: list[str]) -> Iterator[pd.DataFrame]:
     # a ticker may be called NA, so that only an empty price means “missing”
-    options = {"keep_default_na": False, "na_values": {"adj_close": ["", "NA", "NaN", "nan", "null"]}}
+    missing = {name: ["", "NA", "NaN", "nan", "null"] for name in columns[2:]}
+    options = {"keep_default_na": False, "na_values": missing}
     reader = pd.read_csv(
-        file, chunksize=ROWS, compression=compression, usecols=lambda name: name.strip() in COLUMNS,
+        file, chunksize=ROWS, compression=compression, usecols=lambda name: name.strip() in columns,
         dtype={"ticker": "str", "date": "str"}, **options,
     )  # fmt: skip
     with reader:
         for piece in reader:
-            yield _named(piece.rename(columns=str.strip), path)
+            yield _named(piece.rename(columns=str.strip), path, columns)
 
 
-def _parquet(path: Path) -> Iterator[pd.DataFrame]:
+def _parquet(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
     try:
         import pyarrow.parquet as parquet
     except ImportError as error:
@@ -231,12 +244,12 @@ def _parquet(path: Path) -> Iterator[pd.DataFrame]:
         ) from error
     with _readable(path):
         file = parquet.ParquetFile(path)
-        present = [name for name in COLUMNS if name in file.schema_arrow.names]
+        present = [name for name in columns if name in file.schema_arrow.names]
         for batch in file.iter_batches(batch_size=ROWS, columns=present):
-            yield _named(batch.to_pandas(), path)
+            yield _named(batch.to_pandas(), path, columns)
 
 
-def _hdf(path: Path) -> Iterator[pd.DataFrame]:
+def _hdf(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
     try:
         import tables  # noqa: F401
     except ImportError as error:
@@ -247,17 +260,17 @@ def _hdf(path: Path) -> Iterator[pd.DataFrame]:
         if HDF_KEY not in store:
             raise DataError(f"{path} has no {HDF_KEY}; it holds {', '.join(store.keys()) or 'nothing'}.")
         if store.get_storer(HDF_KEY).is_table:
-            for piece in store.select(HDF_KEY, columns=["adj_close"], chunksize=ROWS):
-                yield _named(piece.reset_index(), path)
+            for piece in store.select(HDF_KEY, columns=columns[2:], chunksize=ROWS):
+                yield _named(piece.reset_index(), path, columns)
         else:
-            yield _named(store[HDF_KEY][["adj_close"]].reset_index(), path)
+            yield _named(store[HDF_KEY][columns[2:]].reset_index(), path, columns)
 
 
-def _named(piece: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _named(piece: pd.DataFrame, path: Path, columns: list[str]) -> pd.DataFrame:
     """The piece with dates as text; DataError where a column is missing."""
-    if missing := [name for name in COLUMNS if name not in piece.columns]:
+    if missing := [name for name in columns if name not in piece.columns]:
         raise DataError(
-            f"{path} lacks {', '.join(missing)}: a WIKI/PRICES export has the columns ticker, date and adj_close."
+            f"{path} lacks {', '.join(missing)}: a WIKI/PRICES export has the columns {', '.join(columns[:-1])} and {columns[-1]}."
         )
     if pd.api.types.is_datetime64_any_dtype(piece["date"]):
         piece["date"] = piece["date"].dt.strftime("%Y-%m-%d")
