@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zipfile
 from collections import Counter
 
@@ -55,7 +56,7 @@ def same(ours, theirs) -> bool:
 
 def test_sample(capsys):
     run = FakeRun("sample")
-    features, labels, realised, p_up = load_monthly_returns(run)
+    features, labels, realised, p_up, closes = load_monthly_returns(run)
     assert features.shape == (96 * 300, 24)
     assert features.dtypes.eq("float32").all()
     assert features.notna().all().all()
@@ -65,6 +66,8 @@ def test_sample(capsys):
     assert features.index.is_monotonic_increasing
     np.testing.assert_array_equal(labels, realised > 0)
     assert p_up.index.equals(features.index)
+    assert closes.shape == (121, 300)
+    assert closes.loc["2017-12-31", "S000"] / closes.loc["2017-11-30", "S000"] - 1 == realised.iloc[-300]
     assert p_up.between(0, 1).all()
     assert roc_auc_score(labels, p_up) > 0.6
     out = capsys.readouterr().out
@@ -76,7 +79,7 @@ def test_sample(capsys):
 def test_values_by_hand(folder):
     table = panel()
     write(folder, table)
-    features, labels, realised, _ = load(lags=3)
+    features, labels, realised, *_ = load(lags=3)
     closes = table[table["ticker"] == "B"].set_index(pd.to_datetime(table["date"][table["ticker"] == "B"]))[
         "adj_close"
     ]
@@ -133,9 +136,16 @@ def test_dataset_json_names_the_table(folder):
 
 
 def test_nothing_there(folder):
-    with pytest.raises(DataError, match=r"WIKI/PRICES .* was not found") as caught:
+    with pytest.raises(DataError, match=r"WIKI/PRICES \(a table of prices\) was not found") as caught:
         load()
-    assert "WIKI_PRICES*.zip" in str(caught.value)
+    assert str(caught.value).count("WIKI_PRICES*.zip") == 1
+
+
+def test_nothing_there_and_no_folder_named(monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    with pytest.raises(DataError, match="COURSE_DATA: not set") as caught:
+        load()
+    assert str(caught.value).count("WIKI_PRICES*.zip") == 1
 
 
 @pytest.mark.parametrize("column", ["ticker", "date", "adj_close"])
@@ -179,15 +189,54 @@ def test_zip_of_two_tables(folder):
         load()
 
 
-def test_duplicate_rows_are_counted_and_the_last_one_counts(folder, capsys):
+def test_duplicate_rows_are_counted(folder, capsys):
     table = panel()
-    again = table.iloc[[-1]].assign(adj_close=123.0)
-    write(folder, pd.concat([table, table.iloc[:10], again]))
-    _, _, realised, _ = load()
-    ticker = table["ticker"].iloc[-1]
-    before = table[(table["ticker"] == ticker) & (table["date"] <= "2010-02-28")]["adj_close"].iloc[-1]
-    assert realised[("2010-03-31", ticker)] == pytest.approx(123 / before - 1)
-    assert "repairs: 11 duplicate rows" in capsys.readouterr().out
+    write(folder, table)
+    whole = load()
+    write(folder, pd.concat([table, table.iloc[:10], table.iloc[[-1]]]))
+    assert same(load(), whole)
+    assert "repairs: 11 duplicate rows\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("rows", [1_000_000, 100], ids=["one piece", "pieces"])
+def test_of_contradicting_rows_the_price_nearest_to_the_month_before_counts(
+    folder, capsys, monkeypatch, first, rows
+):
+    table = panel()
+    write(folder, table)
+    whole = load()
+    # two month ends in a row, so that the second choice hangs on the first; and a day that does not count
+    days = table["date"].isin(["2009-06-30", "2009-07-31", "2009-07-15"]) & (table["ticker"] == "B")
+    wrong = table[days].assign(adj_close=999.0)
+    monkeypatch.setattr(module, "ROWS", rows)
+    write(folder, pd.concat([wrong, table] if first else [table, wrong]))
+    capsys.readouterr()
+    assert same(load(), whole)
+    out = capsys.readouterr().out
+    assert "repairs: 2 conflicting duplicates (the price nearest to the month before counts)\n" in out
+
+
+def test_without_an_earlier_close_the_lowest_price_counts(tmp_path):
+    table = panel()
+    first = (table["date"] == "2007-12-31") & (table["ticker"] == "A")
+    path = write(tmp_path, pd.concat([table, table[first].assign(adj_close=0.5)]))
+    closes, _ = month_end_closes(path, "2008-01", "2010-03")
+    assert closes.loc["2007-12", "A"] == 0.5
+
+
+def test_returns_that_can_hardly_be_are_named(folder, capsys):
+    table = panel()
+    write(folder, table)
+    load()
+    assert "implausible" not in capsys.readouterr().out
+    end = (table["date"] == "2009-06-30") & (table["ticker"] == "B")
+    write(folder, table.assign(adj_close=table["adj_close"].where(~end, 64 * table["adj_close"])))
+    load()
+    out = capsys.readouterr().out
+    assert re.search(
+        r"implausible: 2 returns, the largest: B 2009-06 \(\+\d,\d+%\), B 2009-07 \(-98%\)\n", out
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +256,7 @@ def test_a_price_that_cannot_be_is_left_out(folder, capsys, price, text):
     row = table.index[(table["ticker"] == "A") & (table["date"] == "2009-06-30")][0]
     table.loc[row, "adj_close"] = price
     write(folder, table)
-    _, _, realised, _ = load(lags=12)
+    _, _, realised, *_ = load(lags=12)
     before = float(table["adj_close"][row - 1])
     may = float(table[(table["ticker"] == "A") & (table["date"] == "2009-05-29")]["adj_close"].iloc[0])
     assert realised[("2009-06-30", "A")] == pytest.approx(before / may - 1)
@@ -215,12 +264,20 @@ def test_a_price_that_cannot_be_is_left_out(folder, capsys, price, text):
 
 
 @pytest.mark.parametrize("date", ["2009-13-01", "yesterday", ""])
-def test_a_date_that_is_none(folder, date):
+@pytest.mark.parametrize("name", ["WIKI_PRICES.csv", "WIKI_PRICES.csv.xz"])
+def test_a_date_that_is_none_is_named_with_the_line_of_the_file(folder, monkeypatch, date, name):
     table = panel()
     table.loc[70, "date"] = date
-    write(folder, table)
-    with pytest.raises(DataError, match=rf"row 71 has the date '{date}'"):
+    monkeypatch.setattr(module, "ROWS", 50)
+    path = write(folder, table, name)
+    with pytest.raises(DataError, match=rf"line 72 has the date '{date}'"):
         load()
+    if name.endswith("csv"):  # empty lines count, too
+        heading, *lines = path.read_text().splitlines()
+        path.write_text("\n".join([heading, "", "  ", *lines]))
+        assert path.read_text().splitlines()[73].split(",")[1] == date
+        with pytest.raises(DataError, match=rf"line 74 has the date '{date}'"):
+            load()
 
 
 def test_short_history_and_gaps_are_dropped_and_counted(folder, capsys):

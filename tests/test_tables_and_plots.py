@@ -1,5 +1,6 @@
 """layer_table and the figures: what they show, not how it looks."""
 
+import json
 import re
 
 import keras
@@ -7,15 +8,18 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn.metrics import precision_score, recall_score, roc_curve
 
 from utils.plotting import (
     confusion_heatmap,
     learning_curves,
     moving_convolution,
+    moving_threshold,
     show_architecture,
     show_images,
     show_numbers,
     show_scans,
+    show_thresholds,
 )
 from utils.tables import layer_table, multiply_adds
 
@@ -168,6 +172,48 @@ def test_a_moving_convolution_needs_no_network_and_is_small():
     parts = ("play", "at", "s", "p", "d", "c", "sum", "k")
     assert set(re.findall(r'id="(.*?)"', page)) == {"conv2d"} | {f"conv2d-{part}" for part in parts}
     assert len(plt.gcf().axes) == 3
+
+
+def example_scores(n: int = 2_000) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    positive = rng.random(n) < 0.5
+    return 1 / (1 + np.exp(-rng.normal(np.where(positive, 0.2, -0.2), 0.4))), positive
+
+
+def test_a_moving_threshold_needs_no_network_and_is_small():
+    scores, positive = example_scores()
+    page = moving_threshold(scores, positive, ("up", "down"))._repr_html_()
+    assert 2_000 < len(page.encode()) < 6_000
+    assert "http" not in page and "src=" not in page
+    assert set(re.findall(r'id="(.*?)"', page)) == {"cut"} | {
+        f"cut-{part}" for part in ("play", "at", "t", "c", "sum")
+    }
+    ups, downs, first, width = (
+        json.loads(re.search(rf"\b{name} = (\[.*?\]|[\d.]+)", page)[1]) for name in ("P", "N", "FROM", "WIDE")
+    )
+    assert (sum(ups), sum(downs)) == (positive.sum(), (~positive).sum())
+    at = 20  # of the slider: what the page counts above it is what the threshold leaves
+    said = scores >= first + at * width
+    assert (sum(ups[at:]), sum(downs[at:])) == (np.sum(said & positive), np.sum(said & ~positive))
+    assert len(plt.gcf().axes) == 4
+
+
+def test_show_thresholds_gives_scikit_learns_precision_recall_and_roc_curve():
+    scores, positive = example_scores(200)
+    scores = scores.round(2)  # with ties
+    show_thresholds(scores, positive, [0.4, 0.6], "two")
+    first, second, roc = plt.gcf().axes
+    for axis, threshold in ((first, 0.4), (second, 0.6)):
+        precision, recall = (
+            metric(positive, scores >= threshold) for metric in (precision_score, recall_score)
+        )
+        assert (
+            axis.get_title(loc="left")
+            == f"threshold {threshold:.2f}:\nprecision {precision:.0%}, recall {recall:.0%}"
+        )
+    x, y, _ = roc_curve(positive, scores, drop_intermediate=False)
+    np.testing.assert_allclose(roc.lines[0].get_xdata(), x)
+    np.testing.assert_allclose(roc.lines[0].get_ydata(), y)
 
 
 def test_show_architecture_draws_each_shape_once():

@@ -27,6 +27,11 @@ TOLERANCES = {
     },
     # 300 test scenes of 37 drawings, but three networks each
     "03_cifar10_image_classification": {"": {"TensorFlow": 0.08, "other": 0.12}},
+    # of 2017 alone: the book's ReLU may trap the training, the filters chosen differ
+    "04_cnn_with_time_series": {
+        "Conv1D": {"TensorFlow": 0.1, "other": 0.12},
+        "Three series, chosen": {"TensorFlow": 0.1, "other": 0.12},
+    },
     # 130 validation and 300 test images
     "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
     # 130 validation and 300 test images
@@ -73,6 +78,17 @@ FEW, MANY = "validation_accuracy_100_labels", "validation_accuracy_1000_labels"
 VALIDATED = "validation_accuracy"
 RIDGE, SMALL = "Ridge regression,", "Small six outputs,"
 BY_LENGTH, BY_FIRST = "validation_accuracy_length", "validation_accuracy_first_digit"
+WITHIN_04 = "validation_auc_within"
+NETWORKS_04 = (
+    "Conv1D",
+    "Conv1D, no last ReLU",
+    "Conv1D, lags × 10",
+    "Month beside",
+    "Three series",
+    "Dilated",
+)
+# The first, with the book's ReLU, is trapped by it in some years with some first weights.
+WALKED_04 = ("Conv1D", "Conv1D, no last ReLU", "Three series, chosen", "Dilated")
 ON_ANIMALS, SNOW = "trained with snow under animals", "share_on_snow"
 NUMBERS_10, CHARTS_10 = "CNN on rescaled numbers", "2-D CNN on charts"
 
@@ -127,10 +143,19 @@ CLAIMS = {
     ],
     "04_cnn_with_time_series": [
         ("dilated stack, long memory", "plain stack, long memory", "validation_accuracy", 0.3),
-        ("Logistic regression", "Always up", "test_auc_within", 0.05),
-        ("Dilated", "Always up", "test_auc_within", 0.05),
-        ("Best possible", "Logistic regression", "test_auc_within", 0.0),
-        ("Always up", "Last month's sign", "test_auc_within", 0.01),
+        *((network, "Logistic regression", WITHIN_04, 0.02) for network in NETWORKS_04),
+        *((network, "Calm stocks", WITHIN_04, -0.04) for network in NETWORKS_04),  # level
+        ("Logistic regression, volatility", "Logistic regression", WITHIN_04, 0.04),
+        ("Calm stocks", "Logistic regression", WITHIN_04, 0.04),
+        ("Logistic regression", "Always up", "test_auc_within", 0.03),
+        ("Best possible", "Logistic regression, volatility", "test_auc_within", 0.0),
+        *((network, "Logistic regression", "test_auc_within", 0.01) for network in WALKED_04[1:]),
+        *(("Logistic regression, volatility", network, "test_auc_within", -0.003) for network in WALKED_04),
+        # their lead is gone among equally volatile stocks
+        *(("Logistic regression", network, "test_auc_alike", -0.015) for network in WALKED_04),
+        ("Conv1D, no last ReLU", "Always up", "test_auc_alike", 0.03),
+        ("Logistic regression", "Conv1D, no last ReLU", "monthly_net_return", 0.005),
+        ("Logistic regression", "Calm stocks", "monthly_net_return", 0.02),
     ],
     "05_bottleneck_features": [
         ("EfficientNet-Lite0, its own", "EfficientNet-Lite0, pixels as they are", "accuracy_of_views", 0.5),

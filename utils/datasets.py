@@ -18,7 +18,16 @@ from utils.cifar10 import CIFAR10, read_batches
 from utils.daily_prices import daily_values
 from utils.digit_scenes import Scenes, drawn_scenes, photographed_scenes
 from utils.images import SMALLEST, open_image
-from utils.prices import complete_returns, describe, lagged, month_end_closes, outcomes, winsorised
+from utils.prices import (
+    complete_returns,
+    describe,
+    implausible,
+    lagged,
+    month_end_closes,
+    month_ends,
+    outcomes,
+    winsorised,
+)
 from utils.published import Published, bundled, described, find, in_course_data, not_found
 from utils.run import Run
 from utils.storage import DataError, read_json, read_npz, sha256_of_array
@@ -111,6 +120,9 @@ class MonthlyReturns(NamedTuple):
     labels: pd.Series  # uint8, (n,), 1 where the month's return is above zero
     returns: pd.Series  # float64, (n,), the month's return
     p_up: pd.Series | None  # simulated probability of label 1; None for real prices
+    closes: (
+        pd.DataFrame
+    )  # float64, (month ends, tickers), from the month before start on: what all this comes from
 
 
 def load_monthly_returns(
@@ -120,7 +132,7 @@ def load_monthly_returns(
 
     start, end: the first and last month whose return is used; lags: months before the one to predict. Stocks
     without a close in every month are dropped, prices that cannot be are left out, and both are counted in the
-    banner. Lagged returns are winsorised: clipped to the 1 % and 99 % quantiles of all returns up to
+    banner, as are repeated rows and those that contradict each other; returns that can hardly be are named there. Lagged returns are winsorised: clipped to the 1 % and 99 % quantiles of all returns up to
     training_end, so that no later return has a say in them. Labels and returns stay as they are.
 
     Index: (date, ticker), dates being month ends, in order.
@@ -132,7 +144,9 @@ def load_monthly_returns(
     else:
         path, why_not = in_course_data(*PRICES)
         if not path:
-            raise not_found("WIKI/PRICES", " or ".join(PRICES), [why_not])
+            names = " or ".join(PRICES)
+            looked = why_not if names in why_not else f"{why_not}; its folder may hold {names}"
+            raise not_found("WIKI/PRICES", "a table of prices", [looked])
         path, name, sha256 = described(path)
     closes, repairs = month_end_closes(path, start, end)
     returns, dropped = complete_returns(closes, str(path))
@@ -142,14 +156,20 @@ def load_monthly_returns(
     print(
         f"{name}: {returns.index[0]:%Y-%m} to {returns.index[-1]:%Y-%m}, kept {returns.shape[1]:,} of {closes.shape[1]:,} tickers"
     )
-    for what, counts in {"dropped tickers": dropped, "repairs": repairs}.items():
-        if text := describe(counts):
+    found = {
+        "dropped tickers": describe(dropped),
+        "repairs": describe(repairs),
+        "implausible": implausible(returns),
+    }
+    for what, text in found.items():
+        if text:
             print(f"{what}: {text}")
     return MonthlyReturns(
         features,
         labels,
         realised,
         _simulated_probability(path, features.index) if run.scale == "sample" else None,
+        month_ends(closes[returns.columns]),
     )
 
 

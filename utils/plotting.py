@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
 TRAINING, VALIDATION = "#56B4E9", "#D55E00"
+YES, NO = "#0072B2", "#D55E00"
 SCAN = ("padding", 0), ("stride", 1), ("dilation", 1)  # what a convolution does where nothing is said
 
 
@@ -147,6 +148,69 @@ def moving_convolution(image: np.ndarray, kernel: np.ndarray) -> Html:
     return Html(
         page.replace("IMAGE", json.dumps(image.tolist())).replace("KERNEL", json.dumps(kernel.tolist()))
     )
+
+
+def show_thresholds(
+    scores: np.ndarray, positive: np.ndarray, thresholds: Sequence[float], title: str
+) -> None:
+    """Draw scores, (n,), of positives (blue) on those of negatives (orange), cut at each threshold; and the ROC curve.
+
+    positive: bool, (n,). A score that reaches the threshold is a “yes”. Each panel names precision and recall there.
+    """
+    scores, positive = np.asarray(scores), np.asarray(positive, dtype=bool)
+    figure, axes = plt.subplots(1, len(thresholds) + 1, figsize=(9, 3), layout="constrained")
+    bins = np.linspace(scores.min(), scores.max(), 41)
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.append(np.diff(scores[order]) != 0, True)
+    steps = {name: np.cumsum(group[order])[last_of_ties] / group.sum() for name, group in
+             {"true": positive, "false": ~positive}.items()}  # fmt: skip
+    axes[-1].plot([0, *steps["false"]], [0, *steps["true"]], color=YES)
+    axes[-1].plot([0, 1], [0, 1], color="#777777", linestyle=":", linewidth=1)
+    for axis, threshold in zip(axes, thresholds, strict=False):
+        said = scores >= threshold
+        true_positives, recall = np.sum(said & positive), np.mean(said[positive])
+        precision = f"{true_positives / said.sum():.0%}" if said.any() else "–"
+        axis.hist([scores[~positive], scores[positive]], bins, stacked=True, color=[NO, YES])
+        axis.axvline(threshold, color="black")
+        axis.set(
+            title=f"threshold {threshold:.2f}:\nprecision {precision}, recall {recall:.0%}",
+            xlabel="score",
+            yticks=[],
+        )
+        axes[-1].plot(np.mean(said[~positive]), recall, "o", color=NO)
+    axes[-1].set(
+        title="ROC curve, with the\nthresholds as points", xlabel="false positives", ylabel="true positives"
+    )
+    figure.suptitle(title, x=0.01, ha="left")
+
+
+def moving_threshold(
+    scores: np.ndarray, positive: np.ndarray, names: tuple[str, str] = ("yes", "no")
+) -> Html:
+    """A threshold to be moved over scores, (n,), from 0 to 1: confusion matrix, precision, recall, point of the ROC curve.
+
+    positive: bool, (n,); names: of positives and negatives. A score that reaches the threshold is a “yes”. Scores are
+    counted in classes 0.005 wide. Draws a figure of three thresholds, too, for where no JavaScript runs. One
+    such figure fits on a page.
+    """
+    scores, positive = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
+    title = f"Blue: {names[0]}, orange: {names[1]}. Right of the line stands what is called {names[0]}"
+    show_thresholds(scores, positive, [float(np.quantile(scores, q)) for q in (0.2, 0.5, 0.9)], title)
+    width = 0.005
+    first = np.floor(scores.min() / width)
+    place = np.floor(scores / width).astype(int) - int(first)
+    counts = {name: np.bincount(place[group], minlength=place.max() + 1).tolist() for name, group in
+              {"POSITIVE": positive, "NEGATIVE": ~positive}.items()}  # fmt: skip
+    page = Path(__file__).with_name("moving_threshold.html").read_text(encoding="utf-8")
+    values = counts | {
+        "FIRST": round(first * width, 3),
+        "WIDTH": width,
+        "NAMES": list(names),
+        "START": len(counts["POSITIVE"]) // 2,
+    }
+    for name, value in values.items():
+        page = page.replace(name, json.dumps(value, ensure_ascii=False))
+    return Html(page)
 
 
 def show_architecture(model: keras.Model, title: str) -> None:

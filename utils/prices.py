@@ -6,6 +6,7 @@ adj_close: one row a stock and day (or week). Only a month's last close counts.
 """
 
 import gzip
+import itertools
 import lzma
 import zipfile
 import zlib
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -23,14 +25,18 @@ COLUMNS = ["ticker", "date", "adj_close"]
 ROWS = 1_000_000  # read at a time
 HDF_KEY = "quandl/wiki/prices"  # where the book's assets.h5 keeps them
 DAYS_SHORT = 7  # a month is complete when the table reaches so close to its end
+CONFLICTS = "conflicting duplicates (the price nearest to the month before counts)"
+PLAUSIBLE = -0.9, 4.0  # monthly returns beyond are named, so that somebody looks at them
 
 
 def month_end_closes(path: Path, start: str, end: str) -> tuple[pd.DataFrame, Counter]:
     """Last adjusted close of every month from the one before start to end, float64, (months, tickers).
 
     path: CSV (plain, .gz, .xz or the only CSV in a .zip), .parquet or .h5; start, end: months such as "2008-01".
-    The rows may stand in any order. Returns the closes, NaN where a ticker has none in a month, with a month
-    left out at the end that the table does not reach the end of, and counts of what was repaired.
+    The rows may stand in any order. Of several prices for a ticker's last day in a month the one nearest to its
+    close of the month before counts (as a ratio; the lowest where there is no earlier close). Returns the closes,
+    NaN where a ticker has none in a month, with a month left out at the end that the table does not reach the end
+    of, and counts of what was repaired.
 
     Raises DataError where the table cannot be read, lacks a column, or holds a date that is none.
     """
@@ -42,7 +48,7 @@ def month_end_closes(path: Path, start: str, end: str) -> tuple[pd.DataFrame, Co
     table = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
     if table.empty:
         raise DataError(f"{path} holds no usable prices from {first} to {last}.")
-    table = _keep_last(table, repairs)
+    table = _settled(_keep_last(table, repairs), repairs)
     closes = table.pivot(index="month", columns="ticker", values="adj_close")
     closes.index = pd.PeriodIndex.from_ordinals(closes.index, freq="M", name="month")
     reaches = pd.Timestamp(table["day"].max(), unit="D")
@@ -71,9 +77,26 @@ def complete_returns(closes: pd.DataFrame, source: str) -> tuple[pd.DataFrame, C
             f"{closes.index[0]} to {closes.index[-1]} ({describe(dropped) or 'nothing dropped'}). "
             "Stocks are compared within a month, so at least 2 are needed."
         )
-    returns = kept.pct_change(fill_method=None).iloc[1:]
-    returns.index = returns.index.to_timestamp(how="end").normalize().rename("date")
-    return returns, dropped
+    return month_ends(kept.pct_change(fill_method=None).iloc[1:]), dropped
+
+
+def month_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the last day of each month, "date", in place of the months in its index."""
+    return table.set_axis(table.index.to_timestamp(how="end").normalize().rename("date"))
+
+
+def implausible(returns: pd.DataFrame, most: int = 3) -> str:
+    """'2 returns, the largest: SPY 2015-03 (+6,300%), SPY 2015-04 (-98%)'; '' where all are within PLAUSIBLE.
+
+    returns: (month ends, tickers). At most so many are named, the largest first, as ratios of prices.
+    """
+    low, high = PLAUSIBLE
+    odd = returns.stack()
+    odd = odd[(odd < low) | (odd > high)]
+    size = np.abs(np.log(np.maximum(1 + odd, 1e-12)))
+    named = odd[size.sort_values(ascending=False, kind="stable").index[:most]]
+    texts = [f"{ticker} {date:%Y-%m} ({value:+,.0%})" for (date, ticker), value in named.items()]
+    return f"{len(odd):,} returns, the largest: {', '.join(texts)}" if texts else ""
 
 
 def lagged(returns: pd.DataFrame, lags: int) -> pd.DataFrame:
@@ -136,7 +159,7 @@ def parsed_dates(dates: pd.Series, path: Path, row: int) -> tuple[np.ndarray, pd
         wrong = parsed.isna()[codes] | (codes < 0)
         where = int(np.argmax(wrong))
         raise DataError(
-            f"{path}: row {row + where + 1} has the date {dates.iloc[where]!r}; dates look like 2017-10-31."
+            f"{path}: {_place(path, row + where)} has the date {dates.iloc[where]!r}; dates look like 2017-10-31."
         )
     return codes, parsed
 
@@ -165,14 +188,36 @@ def _last_of_month(table: pd.DataFrame, first: pd.Period, last: pd.Period, repai
 
 
 def _keep_last(table: pd.DataFrame, repairs: Counter) -> pd.DataFrame:
-    """The row of each ticker's last day in a month; of several rows for that day, the last in the file."""
+    """The rows of each ticker's last day in a month, one for each price that they give, the lowest first."""
+    if table.empty:
+        return table
     tickers = pd.factorize(table["ticker"])[0]
-    order = np.lexsort((table["day"], table["month"], tickers))  # stable
+    order = np.lexsort((table["adj_close"], table["day"], table["month"], tickers))
     tickers, table = tickers[order], table.iloc[order]
-    months, days = table["month"].to_numpy(), table["day"].to_numpy()
-    same_month = (tickers[1:] == tickers[:-1]) & (months[1:] == months[:-1])
-    repairs["duplicate rows"] += int((same_month & (days[1:] == days[:-1])).sum())
-    return table[np.append(~same_month, True)] if len(table) else table
+    months, days, prices = (table[name].to_numpy() for name in ("month", "day", "adj_close"))
+    new_month = np.append(True, (tickers[1:] != tickers[:-1]) | (months[1:] != months[:-1]))
+    new_day = new_month | np.append(True, days[1:] != days[:-1])
+    again = ~new_day & np.append(False, prices[1:] == prices[:-1])
+    ends = np.append(np.flatnonzero(new_month)[1:], len(table)) - 1  # of each ticker's month, its last row
+    last = days == days[ends][np.cumsum(new_month) - 1]
+    repairs["duplicate rows"] += int(again.sum())
+    return table[last & ~again]
+
+
+def _settled(table: pd.DataFrame, repairs: Counter) -> pd.DataFrame:
+    """One row a ticker and month of what `_keep_last` leaves: the price nearest to the month before."""
+    tickers, months = pd.factorize(table["ticker"])[0], table["month"].to_numpy()
+    prices = table["adj_close"].to_numpy()
+    starts = np.flatnonzero(np.append(True, (tickers[1:] != tickers[:-1]) | (months[1:] != months[:-1])))
+    ends = np.append(starts[1:], len(table))
+    chosen = starts.copy()
+    for group in np.flatnonzero(ends - starts > 1):  # in order: an earlier choice decides the next
+        start, end = starts[group], ends[group]
+        repairs[CONFLICTS] += int(end - start - 1)
+        if group and tickers[chosen[group - 1]] == tickers[start]:
+            ratios = np.abs(np.log(prices[start:end] / prices[chosen[group - 1]]))
+            chosen[group] = start + int(np.argmin(ratios))
+    return table.iloc[chosen]
 
 
 @contextmanager
@@ -211,23 +256,41 @@ def pieces(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
 
 
 def _csv(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
-    if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
-            if len(members) != 1:
-                raise DataError(f"{path} holds {len(members)} CSV files; the export has one.")
-            with archive.open(members[0]) as file:
-                yield from _csv_pieces(file, path, None, columns)
-    else:
-        yield from _csv_pieces(path, path, "infer", columns)
+    with _opened(path) as file:
+        yield from _csv_pieces(file, path, columns)
 
 
-def _csv_pieces(file, path: Path, compression: str | None, columns: list[str]) -> Iterator[pd.DataFrame]:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a CSV file, plain or unpacked."""
+    suffix = path.suffix.lower()
+    if suffix != ".zip":
+        with {".gz": gzip.open, ".xz": lzma.open}.get(suffix, open)(path, "rb") as file:
+            yield file
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+        if len(members) != 1:
+            raise DataError(f"{path} holds {len(members)} CSV files; the export has one.")
+        with archive.open(members[0]) as file:
+            yield file
+
+
+def _place(path: Path, row: int) -> str:
+    """Where a row of the table, counted from 0, stands: "line 72" of a CSV file, whose line 1 is the heading."""
+    if path.suffix.lower() in (".parquet", ".h5", ".hdf5"):
+        return f"row {row + 1}"
+    with _readable(path), _opened(path) as file:
+        filled = (number for number, line in enumerate(file, 1) if line.strip())  # pandas skips empty lines
+        return f"line {next(itertools.islice(filled, row + 1, None))}"
+
+
+def _csv_pieces(file: IO[bytes], path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
     # a ticker may be called NA, so that only an empty price means “missing”
     missing = {name: ["", "NA", "NaN", "nan", "null"] for name in columns[2:]}
     options = {"keep_default_na": False, "na_values": missing}
     reader = pd.read_csv(
-        file, chunksize=ROWS, compression=compression, usecols=lambda name: name.strip() in columns,
+        file, chunksize=ROWS, usecols=lambda name: name.strip() in columns,
         dtype={"ticker": "str", "date": "str"}, **options,
     )  # fmt: skip
     with reader:
