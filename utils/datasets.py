@@ -282,10 +282,10 @@ class SatelliteScene(NamedTuple):
     shares: np.ndarray  # float64, (11, 16), how much of the tile that covers
 
 
-def load_satellite_scene(run: Run, test: Split) -> SatelliteScene:
+def load_satellite_scene(run: Run, tiles: Split) -> SatelliteScene:
     """A scene to be mapped: in the sample a rendered one, of a region that no tile shows.
 
-    EuroSAT has no scenes: at full scale tiles of `test`, drawn by the run's seed, are put together in the same pattern,
+    EuroSAT has no scenes: at full scale some of these tiles, drawn by the run's seed, are put together in the same pattern,
     and each shows its class throughout. Raises DataError.
     """
     found = bundled("satellite/scene.jpg", "sample scene")
@@ -293,10 +293,10 @@ def load_satellite_scene(run: Run, test: Split) -> SatelliteScene:
     truth, shares = np.array(facts["tiles"]), np.array(facts["shares"])
     if run.scale == "sample":
         return SatelliteScene(np.asarray(open_image(found.path)), truth, shares)
-    (images, labels), rng = test, np.random.default_rng(run.seed)
+    (images, labels), rng = tiles, np.random.default_rng(run.seed)
     chosen = [images[rng.choice(np.flatnonzero(labels == label))] for label in truth.ravel()]
-    tiles = np.stack(chosen).reshape(*truth.shape, eurosat.SIDE, eurosat.SIDE, 3).swapaxes(1, 2)
-    image = tiles.reshape(truth.shape[0] * eurosat.SIDE, truth.shape[1] * eurosat.SIDE, 3)
+    rows = np.stack(chosen).reshape(*truth.shape, eurosat.SIDE, eurosat.SIDE, 3).swapaxes(1, 2)
+    image = rows.reshape(truth.shape[0] * eurosat.SIDE, truth.shape[1] * eurosat.SIDE, 3)
     return SatelliteScene(image, truth, np.ones(truth.shape))
 
 
