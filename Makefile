@@ -60,7 +60,7 @@ run: install  ## execute the chapter's notebooks on the bundled sample, pages un
 test: install  ## lint, unit tests, repository checks, nbval over every notebook, measured values
 	@echo "Lint"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check .
 	@rm -rf build/results/sample
-	@echo "Unit tests, repository checks, and every notebook re-executed and compared: up to ten minutes on two slow cores"
+	@echo "Unit tests, repository checks, and every notebook re-executed and compared: ten minutes on two quick cores, half an hour on slow ones"
 	@$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout=600 --ignore=tests/test_values.py $(NOTEBOOKS) tests
 	@echo "The values that the notebooks measured"
 	@$(BIN)/python -m pytest -q tests/test_values.py

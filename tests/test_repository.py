@@ -177,6 +177,13 @@ def test_generated_files_are_not_in_git():
     assert not [path for path in tracked() if generated.search(path)]
 
 
+def test_rows_of_readme_tables_have_as_many_cells():
+    rows = [re.sub(r"`[^`]*`", "", line) for line in (ROOT / "README.md").read_text("utf-8").splitlines()]
+    borders = [len(re.findall(r"(?<!\\)\|", row)) if row.startswith("|") else 0 for row in rows]
+    for above, below, row in zip(borders, borders[1:], rows[1:], strict=False):
+        assert not (above and below) or above == below, row
+
+
 def test_readme_table_is_fresh():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert with_table(text) == text, "run make refresh, or python -m tools.readme_table"

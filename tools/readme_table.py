@@ -32,7 +32,8 @@ def table() -> str:
         }
         link = f"[{path.stem[:2]}]({path.name})"
         for model, row in results.comparison_table(columns, {METRICS.get(path.stem, METRIC): ""}).iterrows():
-            lines.append(f"| {link} | {model} | " + " | ".join(row) + " |")
+            cells = [link, model.replace("|", r"\|"), *row]  # a bar in a name is no border
+            lines.append(f"| {' | '.join(cells)} |")
         if recorded:
             environment = recorded["environment"]
             spread = ", mean ± standard deviation" if len(recorded["seeds"]) > 1 else ""

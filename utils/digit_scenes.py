@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from utils.digit_struct import read_boxes
 from utils.storage import BUILD, ROOT, SAMPLE, DataError, atomic, kept_as, read_npz, remove_earlier, sha256_of
-from utils.svhn import GREY, Skipped, Unusable, union_box
+from utils.svhn import GREY, UNUSABLE, Skipped, union_box, why_not
 
 SPLITS = ("train", "test")
 WINDOW = (1.3, 2.5)  # side of a photograph's window, in longer sides of the number
-SEED = 11
+SEED = 11  # of the windows
 
 
 class Scenes(NamedTuple):
@@ -110,9 +110,9 @@ def drawn_scenes(side: int, n: Sequence[int]) -> dict[str, Scenes]:
 
 
 def _draw(split: str, number: int, side: int) -> Scenes:
-    from sample.digit_scenes import SEED, digit_scenes  # only to draw them
+    from sample.digit_scenes import digit_scenes  # only to draw them
 
-    scenes = digit_scenes(split, number, side, SEED)
+    scenes = digit_scenes(split, number, side)
     bar = tqdm(scenes, f"drawing {split}", number, unit="scene", delay=3, leave=False, ncols=100)
     return together(list(bar))
 
@@ -174,12 +174,8 @@ def photographed_scenes(folder: Path, side: int, most: int | None = None) -> tup
     for number, (name, boxes) in enumerate(bar):
         try:
             found.append(window(folder / Path(name).name, boxes, side, np.random.default_rng([SEED, number])))
-        except Unusable as error:
-            skipped.setdefault(str(error), []).append(name)
-        except FileNotFoundError:
-            skipped.setdefault("image missing", []).append(name)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            skipped.setdefault("image unreadable", []).append(name)
+        except UNUSABLE as error:
+            skipped.setdefault(why_not(error), []).append(name)
     if not found:
         raise DataError(f"{folder}: none of {len(annotations)} photographs can be used: {skipped}")
     return checked(together(found), str(folder)), skipped

@@ -47,6 +47,17 @@ class Unusable(ValueError):
     """An image that is left out; the message is the reason."""
 
 
+# What reading one image may raise: Pillow has several errors for a damaged file. Unusable is a ValueError.
+UNUSABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def why_not(error: Exception) -> str:
+    """Why an image is left out, after one of UNUSABLE: such as "image missing"."""
+    if isinstance(error, Unusable):
+        return str(error)
+    return "image missing" if isinstance(error, FileNotFoundError) else "image unreadable"
+
+
 def union_box(boxes: np.ndarray, size: tuple[int, int], margin: float = 0.1) -> tuple[int, int, int, int]:
     """The smallest box around all digits, widened on each side by a share of its width and height, within the image.
 
@@ -245,12 +256,8 @@ def _crop_job(job: tuple[Path, int, int, int, float]) -> tuple[dict[str, np.ndar
                 raise Unusable("no plain file name")
             number = digits_of(boxes[:, 0])
             images.append(crop(folder / name, boxes[:, 1:], side, margin))
-        except Unusable as error:
-            skipped.setdefault(str(error), []).append(name)
-        except FileNotFoundError:
-            skipped.setdefault("image missing", []).append(name)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            skipped.setdefault("image unreadable", []).append(name)
+        except UNUSABLE as error:
+            skipped.setdefault(why_not(error), []).append(name)
         else:
             digits.append(number)
             files.append(name)

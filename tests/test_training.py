@@ -1,0 +1,55 @@
+"""A model that starts again trains as a new one does."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from utils.training import start_again
+
+
+def network(units: int = 4) -> keras.Model:
+    dropout = layers.Dropout(0.5, seed=1)  # whose state has to start again, too
+    return keras.Sequential([keras.Input((3,)), layers.Dense(units, "relu"), dropout, layers.Dense(1)])
+
+
+def losses(model: keras.Model) -> list[float]:
+    X = np.arange(24, dtype="float32").reshape(8, 3) / 24
+    return model.fit(X, X.sum(axis=1), epochs=3, batch_size=4, shuffle=False, verbose=0).history["loss"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_losses_repeat(optimizer):
+    fresh, again = network(), network()
+    again.set_weights(fresh.get_weights())
+    model = keras.models.clone_model(fresh)
+    model.set_weights(fresh.get_weights())
+    model.compile(optimizer, "mse")
+    first = losses(model)
+    assert losses(model) != first  # training goes on
+    start_again(model, again)
+    assert losses(model) == first
+
+
+def test_a_schedule_begins_anew():
+    model = network()
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 6)
+    model.compile(keras.optimizers.SGD(rate, momentum=0.9), "mse")
+    losses(model)
+    start_again(model, network())
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_a_learning_rate_that_was_set_stays():
+    model = network()
+    model.compile("sgd", "mse")
+    model.optimizer.learning_rate = 0.5
+    start_again(model, network())
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_another_architecture_is_refused():
+    model = network()
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError):
+        start_again(model, keras.Sequential([keras.Input((3,)), layers.Dense(1)]))

@@ -1,0 +1,19 @@
+"""What several notebooks do with a model that is trained more than once."""
+
+import keras
+
+
+def start_again(model: keras.Model, fresh: keras.Model) -> None:
+    """Put a compiled model back to a start: the variables of a fresh one, and its optimiser as new.
+
+    Quicker than to compile anew. fresh: a model of the same layers, not compiled; its weights and the states of its
+    random layers are copied. A learning rate that was set since compiling stays. Raises ValueError where the two
+    have other variables.
+    """
+    optimizer = model.optimizer.from_config(model.optimizer.get_config())
+    for each in (model.optimizer, optimizer):
+        if not each.built:
+            each.build(model.trainable_variables)
+    now = [*model.variables, *model.optimizer.variables]
+    for variable, value in zip(now, [*fresh.variables, *optimizer.variables], strict=True):
+        variable.assign(value)
