@@ -10,6 +10,7 @@ from course import NOTEBOOKS, definitions
 from keras import layers
 
 from utils.storage import SAMPLE
+from utils.training import start_again
 
 SPLITS = 3
 VERSIONS = 2  # drawings of each original, neighbours in the sample
@@ -26,7 +27,7 @@ def accuracy(model, fit, test) -> float:
 
 
 def of_the_notebook(X_fit: np.ndarray) -> dict:
-    names = {"feedforward", "lenet5", "falling_sgd", "start_again"}
+    names = {"feedforward", "lenet5", "falling_sgd"}
     namespace = {"keras": keras, "layers": layers, "X_fit": X_fit}
     return definitions(NOTEBOOK, names, namespace)
 
@@ -55,7 +56,8 @@ def measured() -> dict[tuple[str, str], np.ndarray]:
         test, fit = rows[:n_test], rows[n_test:]
         for network, arrangement in results:
             A = images[arrangement]
-            notebook["start_again"](compiled[network], notebook[network], split)
+            keras.utils.set_random_seed(split)
+            start_again(compiled[network], notebook[network]())
             value = accuracy(compiled[network], (A[fit], y[fit]), (A[test], y[test]))
             results[network, arrangement].append(value)
     results = {key: np.array(values) for key, values in results.items()}
@@ -96,7 +98,8 @@ def test_a_model_that_starts_again_is_trained_like_a_new_one():
     new = notebook["feedforward"]().get_weights()
     ended = []
     for _ in range(2):
-        notebook["start_again"](model, notebook["feedforward"], 7)
+        keras.utils.set_random_seed(7)
+        start_again(model, notebook["feedforward"]())
         for weight, of_new in zip(model.get_weights(), new, strict=True):
             np.testing.assert_array_equal(weight, of_new)
         ended.append(trained(model))
