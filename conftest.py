@@ -35,5 +35,10 @@ def pytest_collection_modifyitems(items):
     The order among the cells and tests of a file stays. Workers take the files in this order where they are called
     with --dist loadscope --no-loadscope-reorder.
     """
-    place = {path: i for i, path in enumerate(collected(list(dict.fromkeys(item.path for item in items))))}
+    place = {
+        path: i
+        for i, path in enumerate(
+            collected(list(dict.fromkeys(item.path for item in items)))
+        )
+    }
     items.sort(key=lambda item: place[item.path])
