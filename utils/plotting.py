@@ -1,4 +1,5 @@
-"""Figures that more than one cell draws. Importing this module sets the course's Matplotlib style.
+"""Figures that more than one cell draws. Importing this module sets the course's Matplotlib style, and lets every figure
+that a notebook displays carry a description (utils/alt_text.py).
 
 The functions draw on Matplotlib's current figure and return nothing, so that a cell shows its figure once. A figure
 that moves is returned, as HTML with plain JavaScript, which JupyterLab and a page show without a network.
@@ -14,7 +15,10 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from utils.alt_text import describe_figures
+
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
+describe_figures()
 
 TRAINING, VALIDATION = "#56B4E9", "#D55E00"
 YES, NO = "#0072B2", "#D55E00"
