@@ -70,4 +70,6 @@ def test_every_stored_figure_is_described(path):
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 alt = output["metadata"].get("image/png", {}).get("alt", "")
-                assert len(alt) > 10, f"cell {cell['id']}: make refresh NB={path.stem[:2]} writes the description"
+                assert len(alt) > 10, (
+                    f"cell {cell['id']}: make refresh NB={path.stem[:2]} writes the description"
+                )

@@ -59,8 +59,16 @@ def _panel(axes: Axes) -> str:
     across, up = _words(axes.get_xlabel()), _words(axes.get_ylabel())
     against = " against ".join(name for name in (up, across) if name)
     legend = _list(axes.get_legend_handles_labels()[1])
-    ticks = [] if axes.images else [t.get_text() for axis in (axes.yaxis, axes.xaxis) for t in axis.get_ticklabels()]
-    named = _list(t for t in ticks if any(letter.isalpha() for letter in t)) if not legend else ""
+    ticks = (
+        []
+        if axes.images
+        else [t.get_text() for axis in (axes.yaxis, axes.xaxis) for t in axis.get_ticklabels()]
+    )
+    named = (
+        _list(t for t in ticks if "$" not in t and any(letter.isalpha() for letter in t))
+        if not legend
+        else ""
+    )
     parts = [
         title,
         f"{marks}: {against}" if marks and against else marks or against,
