@@ -83,7 +83,7 @@ lock:  ## regenerate requirements*.txt from pyproject.toml (needs uv); UPGRADE=1
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
 	@for extra in tensorflow gpu jax; do \
 	  file=requirements-$$extra.txt; [ $$extra = tensorflow ] && file=requirements.txt; \
-	  uv pip compile --quiet pyproject.toml --extra $$extra --group read --group check --universal --fork-strategy fewest --generate-hashes \
+	  uv pip compile --quiet pyproject.toml --extra $$extra --group read --group check --group site --universal --fork-strategy fewest --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o $$file || exit 1; \
 	  echo "$$file"; done
 
