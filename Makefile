@@ -31,7 +31,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lab full record refresh lock clean
+.PHONY: help install run test test-all lab site full record refresh lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -65,10 +65,15 @@ test: install  ## lint, unit tests, repository checks, nbval over every notebook
 	@echo "The values that the notebooks measured"
 	@$(BIN)/python -m pytest -q tests/test_values.py
 
-test-all: test  ## the same; solutions and browser tests join here
+test-all: test  ## the same, and the site and JupyterLab in a browser (needs Chromium or Chrome)
+	@echo "The site and JupyterLab in a browser"
+	@$(BIN)/python -m pytest -q browser
 
 lab: install  ## JupyterLab
 	@$(BIN)/jupyter lab
+
+site: install  ## the course as pages to read, under build/site
+	@$(BIN)/python -m tools.site
 
 full: install  ## run NB at full scale once for each of SEEDS, one result file a seed; finished seeds are skipped
 	@$(BIN)/python -m tools.full --notebooks="$(NB)" --seeds="$(SEEDS)"
@@ -88,5 +93,5 @@ lock:  ## regenerate requirements*.txt from pyproject.toml (needs uv); UPGRADE=1
 	  echo "$$file"; done
 
 clean:  ## remove what was generated (not the environments, not full-scale results)
-	@rm -rf build/html build/logs build/checkpoints build/results/sample .pytest_cache .ruff_cache
+	@rm -rf build/html build/site build/site-source build/screenshots build/logs build/checkpoints build/results/sample .pytest_cache .ruff_cache
 	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 """Sphinx's settings for the site; tools/site.py lays out what they are applied to."""
 
-from docutils import nodes
+from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
 project = "Convolutional networks, chapter by notebook"
@@ -25,9 +25,9 @@ exclude_patterns = ["_static"]
 html_math_renderer = "mathml"  # which browsers draw themselves: no script, no network
 
 
-def formula(self, node: nodes.Element, display: str) -> None:
+def formula(self, node, display: str) -> None:
     self.body.append(convert(node.astext(), display=display))
-    raise nodes.SkipNode
+    raise SkipNode
 
 
 def setup(app) -> None:

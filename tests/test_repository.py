@@ -23,7 +23,7 @@ from utils.storage import SAMPLE, read_json, sha256_of
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 GROUPS = PYPROJECT["dependency-groups"]
-DECLARED = PROJECT["dependencies"] + GROUPS["read"] + GROUPS["check"]  # in every lock
+DECLARED = PROJECT["dependencies"] + GROUPS["read"] + GROUPS["check"] + GROUPS["site"]  # in every lock
 LOCKS = {"tensorflow": "requirements.txt", "gpu": "requirements-gpu.txt", "jax": "requirements-jax.txt"}
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
@@ -31,7 +31,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "yaml": "pyyaml",
 }  # import name -> distribution, where they differ
-OWN = {"benchmarks", "sample", "utils", "tools", "course", "values", "weights", "torch_files"}
+OWN = {"benchmarks", "sample", "utils", "tools", "course", "values", "weights", "torch_files", "conftest"}
 
 
 def tracked(*patterns: str) -> list[str]:

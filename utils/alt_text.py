@@ -4,8 +4,10 @@ The words are the figure's own: titles, axes, legends, and what kind of marks it
 every scale, and nobody has to remember to renew them.
 """
 
+import sys
 from collections.abc import Iterable
 
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.container import BarContainer, ErrorbarContainer
@@ -97,18 +99,14 @@ def alt_text(figure: Figure) -> str:
 
 def describe_figures() -> None:
     """From now on, every figure that a notebook displays carries its description; outside of a notebook, nothing."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+    plt.switch_backend(plt.get_backend())  # starts the notebook's, which sets how a figure becomes a PNG
+    formatter = shell.display_formatter.formatters["image/png"]
     try:
-        from IPython import get_ipython
-    except ModuleNotFoundError:
+        draw = formatter.lookup_by_type(Figure)
+    except KeyError:  # IPython in a terminal
         return
-    if (shell := get_ipython()) is None or not hasattr(shell, "kernel"):
-        return
-    from IPython.core.pylabtools import print_figure
-    from matplotlib_inline.config import InlineBackend
-
-    options = InlineBackend.instance(parent=shell).print_figure_kwargs
-
-    def drawn(figure: Figure) -> tuple[str, dict]:
-        return print_figure(figure, fmt="png", base64=True, **options), {"alt": alt_text(figure)}
-
-    shell.display_formatter.formatters["image/png"].for_type(Figure, drawn)
+    formatter.for_type(Figure, lambda figure: (draw(figure), {"alt": alt_text(figure)}))

@@ -17,8 +17,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from utils.alt_text import describe_figures
 
-plt.style.use(Path(__file__).with_name("course.mplstyle"))
 describe_figures()
+plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
 TRAINING, VALIDATION = "#56B4E9", "#D55E00"
 YES, NO = "#0072B2", "#D55E00"
