@@ -17,13 +17,21 @@ ifeq ($(BACKEND),tensorflow)
 else ifeq ($(BACKEND),jax)
   VENV := .venv-jax
   LOCK := requirements-jax.txt
+else ifeq ($(BACKEND),torch)
+  VENV := .venv-torch
+  LOCK := requirements-torch.txt
 else
-  $(error BACKEND=$(BACKEND) has no lock here: use tensorflow (the default) or jax)
+  $(error BACKEND=$(BACKEND) has no lock here: use tensorflow (the default), jax or torch)
 endif
 
 BIN := $(VENV)/bin
 NOTEBOOKS := $(wildcard [0-9][0-9]_*.ipynb)
 UV  := $(shell command -v uv 2>/dev/null)
+HASHES := --require-hashes
+ifeq ($(BACKEND),torch)  # versions only: which wheel of PyTorch, with CUDA or without, is pip's choice, and uv has another
+  UV :=
+  HASHES :=
+endif
 # TF_CPP_MIN_LOG_LEVEL spares the terminal; unknown to other backends, it does no harm.
 export KERAS_BACKEND := $(BACKEND)
 export TF_CPP_MIN_LOG_LEVEL := 2
@@ -35,7 +43,7 @@ export PYTHONUNBUFFERED := 1
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
-	@echo "  options: NB=02 or NB=02,08 or NB=all · SEEDS=42,43,44 · BACKEND=jax · GPU=1 (CUDA, Linux)"
+	@echo "  options: NB=02 or NB=02,08 or NB=all · SEEDS=42,43,44 · BACKEND=jax or torch · GPU=1 (CUDA, Linux)"
 
 install: $(VENV)/.installed  ## build the environment from the hashed lock (about 600 MB to download, once)
 
@@ -49,7 +57,7 @@ else
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"This is Python {sys.version.split()[0]}; the course needs 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null  # uv makes environments without pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(HASHES) -r $(LOCK)
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 endif
 	@touch $@
@@ -91,6 +99,9 @@ lock:  ## regenerate requirements*.txt from pyproject.toml (needs uv); UPGRADE=1
 	  uv pip compile --quiet pyproject.toml --extra $$extra --group read --group check --group site --universal --fork-strategy fewest --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o $$file || exit 1; \
 	  echo "$$file"; done
+	@file=requirements-torch.txt; uv pip compile --quiet pyproject.toml --extra torch --group read --group check --group site --universal --fork-strategy fewest \
+	  --no-emit-index-url --no-annotate -c requirements.txt --custom-compile-command "make lock; pip adds CUDA where PyTorch's wheel asks for it" $(if $(UPGRADE),--upgrade) -o $$file; \
+	  grep -vE '^(nvidia-|cuda-|triton==)' $$file > $$file.part && mv $$file.part $$file && echo "$$file"
 
 clean:  ## remove what was generated (not the environments, not full-scale results)
 	@rm -rf build/html build/site build/site-source build/screenshots build/logs build/checkpoints build/results/sample .pytest_cache .ruff_cache

@@ -63,8 +63,9 @@ def _before_softmax(model: keras.Model, start: str | None) -> tuple[keras.Model,
 
 def _score(values: Any, dense: keras.layers.Dense | None, targets: np.ndarray) -> Any:
     """The score of each image's class, or of the one class of all."""
+    values = ops.convert_to_tensor(values)
     if dense is None:
-        return ops.sum(values * np.eye(values.shape[-1], dtype="float32")[targets], axis=-1)
+        return ops.sum(values * ops.one_hot(targets, values.shape[-1], dtype="float32"), axis=-1)
     kernels = ops.transpose(ops.take(dense.kernel, targets, axis=1))  # a row an image, or one for all
     found = ops.sum(values * kernels, axis=-1)
     return found + ops.take(dense.bias, targets) if dense.use_bias else found
