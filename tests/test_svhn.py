@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks.svhn_preprocessing import chapters_annotations
 from sample import digit_struct_writer
-from utils import svhn
+from utils import storage, svhn
 from utils.datasets import load_svhn
 from utils.digit_struct import FIELDS, read_annotations, read_boxes
 from utils.storage import ROOT, DataError, sha256_of, unpack
@@ -386,6 +386,29 @@ def climbing(name, link=""):
     return content.getvalue()
 
 
+def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch):
+    """Zeros compress a thousandfold; images do not."""
+    monkeypatch.setattr(storage, "SLACK", 1_000_000)
+    archive = tmp_path / "train.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for number in range(1, 9):
+            entry = tarfile.TarInfo(f"train/{number}.png")
+            entry.size = 500_000
+            tar.addfile(entry, io.BytesIO(bytes(entry.size)))
+    written = []
+    extract = tarfile.TarFile.makefile
+
+    def counted(self, entry, path):
+        written.append(entry.size)
+        return extract(self, entry, path)
+
+    monkeypatch.setattr(tarfile.TarFile, "makefile", counted)
+    with pytest.raises(DataError, match=r"train.tar.gz holds more than 1 MB.*publisher"):
+        unpack(archive, tmp_path / "out" / "raw", "train")
+    assert sum(written) <= 1_100_000
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -541,7 +564,7 @@ ASK = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from utils import svhn
+from utils import storage, svhn
 log, svhn.BUILD = Path(sys.argv[1]), Path(sys.argv[2])
 original = svhn.write_split
 def slow(*args):

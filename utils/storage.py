@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data"  # the files that ship with the course
 BUILD = ROOT / "build"  # what running it makes; may be deleted
+GROWTH, SLACK = 3, 100_000_000  # an archive may hold three times its own size and 100 MB
 
 
 class DataError(RuntimeError):
@@ -99,7 +100,9 @@ def unpack(archive: Path, target: Path, member: str) -> None:
     """Unpack one folder of a tar archive (plain or compressed) to target, complete or not at all.
 
     member: name of the folder in the archive. Nothing is written outside of it: a path that climbs out, or a link or
-    device that does, is an error (Python's own filter for data). Raises DataError.
+    device that does, is an error (Python's own filter for data). Nor is more written than GROWTH times the archive's
+    own size and SLACK bytes: images are compressed already, and what grows further is no set of images. Raises
+    DataError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -110,7 +113,8 @@ def unpack(archive: Path, target: Path, member: str) -> None:
             members = tqdm(
                 tar, desc=f"unpacking {archive.name}", unit="file", delay=3, leave=False, ncols=100
             )
-            tar.extractall(partial, members, filter="data")
+            limit = GROWTH * archive.stat().st_size + SLACK
+            tar.extractall(partial, _bounded(members, limit, archive), filter="data")
             (Path(partial) / member).replace(target)
     except tarfile.FilterError as error:
         raise DataError(f"{archive} is not safe to unpack ({error}): load it from its publisher.") from error
@@ -120,6 +124,19 @@ def unpack(archive: Path, target: Path, member: str) -> None:
         raise DataError(f"{archive} is damaged or no tar archive ({error}): load it anew.") from error
     except OSError as error:
         raise DataError(f"{archive} cannot be unpacked to {target} ({error}).") from error
+
+
+def _bounded(members: Iterable[tarfile.TarInfo], limit: int, archive: Path) -> Iterator[tarfile.TarInfo]:
+    """The members, each before it is written, as long as they hold no more than limit bytes together."""
+    total = 0
+    for member in members:
+        total += member.size
+        if total > limit:
+            raise DataError(
+                f"{archive} holds more than {limit / 1e6:,.0f} MB, far more than a set of images of its size: "
+                "load it from its publisher."
+            )
+        yield member
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
