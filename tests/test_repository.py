@@ -15,7 +15,7 @@ from course import NOTEBOOKS, ROOT, code_cells, read, source
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.readme_table import with_table
+from tools import readme_table
 from tools.refresh import NBSTRIPOUT
 from utils import results
 from utils.storage import SAMPLE, read_json, sha256_of
@@ -185,8 +185,9 @@ def test_generated_files_are_not_in_git():
     assert not [path for path in tracked() if generated.search(path)]
 
 
-def test_rows_of_readme_tables_have_as_many_cells():
-    rows = [re.sub(r"`[^`]*`", "", line) for line in (ROOT / "README.md").read_text("utf-8").splitlines()]
+@pytest.mark.parametrize("page", ["README.md", "results/README.md"])
+def test_rows_of_tables_have_as_many_cells(page):
+    rows = [re.sub(r"`[^`]*`", "", line) for line in (ROOT / page).read_text("utf-8").splitlines()]
     borders = [len(re.findall(r"(?<!\\)\|", row)) if row.startswith("|") else 0 for row in rows]
     for above, below, row in zip(borders, borders[1:], rows[1:], strict=False):
         assert not (above and below) or above == below, row
@@ -194,7 +195,17 @@ def test_rows_of_readme_tables_have_as_many_cells():
 
 def test_readme_table_is_fresh():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_table(text) == text, "run make refresh, or python -m tools.readme_table"
+    assert readme_table.with_table(text) == text, "run make refresh, or python -m tools.readme_table"
+    text = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    assert readme_table.page() == text, "run make refresh, or python -m tools.readme_table"
+
+
+def test_readme_has_a_row_of_every_notebook_that_measures_something():
+    shown = readme_table.headlines()
+    for name in readme_table.by_notebook():
+        model = readme_table.HEADLINES[name.removesuffix(".ipynb")][0]
+        row = next(line for line in shown.splitlines() if f"({name})" in line)
+        assert row.rstrip(" |") != f"| [{name[:2]}]({name}) | {model}", f"nothing was measured for {model}"
 
 
 def test_recorded_runs_are_whole_and_consistent():

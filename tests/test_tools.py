@@ -51,6 +51,8 @@ def course(tmp_path, monkeypatch):
     for module in (results, notebooks):
         monkeypatch.setattr(module, "BUILD", tmp_path / "build")
     monkeypatch.setattr(readme_table, "README", tmp_path / "README.md")
+    monkeypatch.setattr(readme_table, "ALL", tmp_path / "results" / "README.md")
+    monkeypatch.setattr(readme_table, "HEADLINES", {"02_tiny": ("CNN", "")})
     (tmp_path / "README.md").write_text(f"top\n{readme_table.BEGIN}\n{readme_table.END}\nbottom\n")
     write_notebook(tmp_path, CODE)
     return tmp_path
@@ -96,7 +98,8 @@ def test_full_resumes_and_record_summarises(course, capsys):
     assert recorded["models"]["CNN"]["seconds"] == [1.0, 1.0]
     assert recorded["models"]["CNN"]["test_accuracy"]["mean"] == pytest.approx(0.425)
     readme = (course / "README.md").read_text()
-    assert "42.50 % ± 0.71" in readme
+    assert "| CNN |  | 42.50 % ± 0.71 |" in readme
+    assert "| CNN | 5 |  | 42.50 % ± 0.71 |" in (course / "results" / "README.md").read_text()
     assert readme.startswith("top\n")
     assert readme.endswith("bottom\n")
 
@@ -512,7 +515,13 @@ def test_refresh_twice_with_other_numbers_of_cores_changes_nothing(course, monke
         second = refreshed()
     finally:
         os.sched_setaffinity(0, cores)
-    assert set(first) == {"02_tiny.ipynb", "README.md", "results/sample.json", "results/contact_sheet.png"}
+    assert set(first) == {
+        "02_tiny.ipynb",
+        "README.md",
+        "results/README.md",
+        "results/sample.json",
+        "results/contact_sheet.png",
+    }
     assert [name for name in first if first[name] != second[name]] == []
     sample = json.loads(first["results/sample.json"])["notebooks"]["02_tiny"]
     assert set(sample) == {"notebook", "scale", "data", "environment", "seeds", "models"}

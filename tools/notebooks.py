@@ -269,6 +269,11 @@ def heading(notebook: NotebookNode) -> str:
     return notebook.cells[0].source.splitlines()[0].lstrip("# ")
 
 
+def titles() -> dict[str, str]:
+    """The title of every notebook, by the name of its file."""
+    return {path.name: heading(nbformat.read(path, as_version=4)) for path in find()}
+
+
 def device(notebook: NotebookNode) -> str:
     """The device that Run's line names in an executed notebook, such as CPU; '' where there is no such line."""
     for cell in notebook.cells:

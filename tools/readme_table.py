@@ -1,10 +1,11 @@
-"""The table of results in README.md, generated from the result files."""
+"""The tables of results, generated from the result files: README's, a row a notebook, and results/README.md, a row a model."""
 
 from tools import notebooks
 from utils import results
 from utils.storage import ROOT, read_json, write_text
 
 README = ROOT / "README.md"
+ALL = ROOT / "results" / "README.md"
 BEGIN, END = "<!-- results: begin (make refresh writes this table) -->", "<!-- results: end -->"
 METRIC = "test_accuracy"
 METRICS = {  # where accuracy says little
@@ -13,36 +14,106 @@ METRICS = {  # where accuracy says little
     "11_detection_and_segmentation": "test_average_precision",
     "10_price_charts": "test_auc_within",
 }
+# README's row of each notebook: the model that its text ends with; and the one whose figure the book prints, where that
+# is another or has another training.
+HEADLINES = {
+    "02_mnist_with_ffnn_and_lenet5": ("LeNet5, our recipe", "LeNet5"),
+    "03_cifar10_image_classification": ("CNN + augmentation, our recipe", "CNN + augmentation"),
+    "04_cnn_with_time_series": ("Conv1D", "Conv1D"),
+    "05_bottleneck_features": ("Logistic regression on Lite0, every label", ""),
+    "06_transfer_learning": (
+        "EfficientNet-Lite0 on objects, stages 4 to 7 trained",
+        "VGG16, base frozen, augmented",
+    ),
+    "08_svhn_object_detection": ("Small six outputs, our recipe", ""),
+    "09_after_alexnet": ("Residual network", ""),
+    "10_price_charts": ("2-D CNN on charts", ""),
+    "11_detection_and_segmentation": ("One stage", ""),
+    "12_satellite_images": ("Fine-tuned", ""),
+    "13_capsule_networks": ("Capsules", ""),
+}
+INTRODUCTION = """# All results
+
+Written by `make refresh` and `make record` from the files beside it; *Results* in [README.md](../README.md) says what the columns are.
+"""
 
 
-def table() -> str:
-    """The table in Markdown: notebook, model, book, recorded full-scale run, sample; empty where not measured."""
-    sample = read_json(results.MEASURED_SAMPLE).get("notebooks", {})
+def _escaped(name: str) -> str:
+    return name.replace("|", r"\|")  # a bar in a name is no border
+
+
+def _measured(notebook: str) -> dict[str, dict]:
+    """The three results of a notebook: the book's, the recorded one, the sample's."""
+    return {
+        "the book": results.book_result(notebook),
+        "recorded at full scale": results.recorded_result(notebook),
+        "bundled sample": read_json(results.MEASURED_SAMPLE).get("notebooks", {}).get(notebook, {}),
+    }
+
+
+def _cell(result: dict, model: str, metric: str) -> str:
+    return results.format_metric(metric, result.get("models", {}).get(model, {}).get(metric))
+
+
+def recorded_note(notebook: str) -> str:
+    """A line on a recorded run: data, seeds, machine, date; '' where there is none."""
+    recorded = results.recorded_result(notebook)
+    if not recorded:
+        return ""
+    environment = recorded["environment"]
+    spread = ", mean ± standard deviation" if len(recorded["seeds"]) > 1 else ""
+    return (
+        f"{results.recorded_heading(recorded)}{spread}; {recorded['data']['n_train']:,} "
+        f"examples trained on, {recorded['data']['n_test']:,} tested; Keras {environment['keras']} on "
+        f"{environment['backend']}, {environment['device']}, {recorded['date']}."
+    )
+
+
+def headlines() -> str:
+    """README's table in Markdown, a row a notebook; empty where not measured."""
     lines = [
-        "| notebook | model | parameters | the book | recorded at full scale | bundled sample |",
-        "|---|---|---:|---:|---:|---:|",
+        "| notebook | model | the book | recorded at full scale | bundled sample |",
+        "|---|---|---:|---:|---:|",
     ]
-    notes = []
     for path in notebooks.find():
-        recorded = results.recorded_result(path.stem)
-        columns = {
-            "book": results.book_result(path.stem),
-            "recorded": recorded,
-            "sample": sample.get(path.stem, {}),
-        }
-        link = f"[{path.stem[:2]}]({path.name})"
-        for model, row in results.comparison_table(columns, {METRICS.get(path.stem, METRIC): ""}).iterrows():
-            cells = [link, model.replace("|", r"\|"), *row]  # a bar in a name is no border
-            lines.append(f"| {' | '.join(cells)} |")
-        if recorded:
-            environment = recorded["environment"]
-            spread = ", mean ± standard deviation" if len(recorded["seeds"]) > 1 else ""
-            notes.append(
-                f"{link} {results.recorded_heading(recorded)}{spread}; {recorded['data']['n_train']:,} "
-                f"examples trained on, {recorded['data']['n_test']:,} tested; Keras {environment['keras']} on "
-                f"{environment['backend']}, {environment['device']}, {recorded['date']}."
-            )
-    return "\n".join([*lines, "", *notes])
+        if path.stem not in HEADLINES:
+            continue
+        model, in_the_book = HEADLINES[path.stem]
+        metric = METRICS.get(path.stem, METRIC)
+        measured = _measured(path.stem)
+        book = _cell(measured["the book"], in_the_book, metric)
+        if book and in_the_book != model:
+            book += f" ({_escaped(in_the_book)})"
+        ours = [
+            _cell(measured[column], model, metric) for column in ("recorded at full scale", "bundled sample")
+        ]
+        lines.append(f"| [{path.stem[:2]}]({path.name}) | {_escaped(model)} | {book} | {' | '.join(ours)} |")
+    return "\n".join(lines)
+
+
+def by_notebook() -> dict[str, str]:
+    """The table of each notebook that measures something, by its file's name, with the note on its recorded run below."""
+    tables = {}
+    for path in notebooks.find():
+        metric = METRICS.get(path.stem, METRIC)
+        rows = results.comparison_table(_measured(path.stem), {metric: ""})
+        if rows.empty:
+            continue
+        lines = [
+            "| model | parameters | the book | recorded at full scale | bundled sample |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        lines += [f"| {' | '.join([_escaped(model), *row])} |" for model, row in rows.iterrows()]
+        note = recorded_note(path.stem)
+        tables[path.name] = "\n".join([*lines, *(["", note[0].upper() + note[1:]] if note else [])])
+    return tables
+
+
+def all_results(folder: str = "../") -> str:
+    """results/README.md, or the site's page: a table a notebook. folder: where the notebooks are, seen from the page."""
+    tables = by_notebook()
+    titles = notebooks.titles()
+    return "\n\n".join(f"## [{titles[name]}]({folder}{name})\n\n{table}" for name, table in tables.items())
 
 
 def with_table(text: str) -> str:
@@ -50,12 +121,18 @@ def with_table(text: str) -> str:
     if BEGIN not in text or END not in text:
         raise ValueError(f"README.md lacks the lines {BEGIN!r} and {END!r} that hold the table")
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{rest.split(END)[1]}"
+    return f"{before}{BEGIN}\n\n{headlines()}\n\n{END}{rest.split(END)[1]}"
+
+
+def page() -> str:
+    """The text of results/README.md."""
+    return f"{INTRODUCTION}\n{all_results()}\n"
 
 
 def update() -> None:
-    """Renew the table in README.md."""
+    """Renew the table in README.md, and results/README.md."""
     write_text(README, with_table(README.read_text(encoding="utf-8")))
+    write_text(ALL, page())
 
 
 if __name__ == "__main__":

@@ -99,22 +99,6 @@ def overview(numbers: range, read: dict[str, NotebookNode]) -> str:
     return '<div class="overview">\n' + "\n".join(cards) + "\n</div>"
 
 
-def result_tables() -> str:
-    """README's table, cut into one for each notebook, with what was recorded below it."""
-    lines = readme_table.table().splitlines()
-    head, notes = lines[:2], [line for line in lines if line.startswith("[")]
-    parts = []
-    for path in notebooks.find():
-        link = f"[{path.stem[:2]}]({path.name})"
-        rows = [line.removeprefix(f"| {link} ") for line in lines[2:] if line.startswith(f"| {link} ")]
-        if rows:
-            table = [line.replace("| notebook ", "", 1).replace("|---", "", 1) for line in head] + rows
-            said = [note.removeprefix(link).strip() for note in notes if note.startswith(link)]
-            title = notebooks.heading(nbformat.read(path, as_version=4))
-            parts.append("\n".join([f"## [{title}]({path.name})", "", *table, "", *said, ""]))
-    return "\n".join(parts)
-
-
 def lay_out() -> None:
     """Write what Sphinx reads into build/site-source."""
     shutil.rmtree(SOURCE, ignore_errors=True)
@@ -127,7 +111,9 @@ def lay_out() -> None:
         index = index.replace(f"<!-- notebooks {first}-{last} -->", cards)
     write_text(SOURCE / "index.md", index)
     results = (BOOK / "results.md").read_text(encoding="utf-8")
-    write_text(SOURCE / "results.md", results.replace("<!-- results -->", result_tables()))
+    write_text(
+        SOURCE / "results.md", results.replace("<!-- results -->", readme_table.all_results(folder=""))
+    )
     for stem, notebook in read.items():
         without_repository_links(notebook)
         with_glossary_links(notebook, terms)
