@@ -23,7 +23,15 @@ from utils.run import Run, environment
 from utils.storage import ROOT
 
 NOTEBOOK = "09_after_alexnet"
-FUNCTIONS = {"with_norm", "residual_block", "residual_network", "compile_by_recipe", "chances"}
+FUNCTIONS = {
+    "augmented",
+    "with_norm",
+    "residual_block",
+    "residual_network",
+    "rate_of",
+    "compile_by_recipe",
+    "chances",
+}
 SETTINGS = {"STEM", "WIDTHS", "BLOCKS", "EPOCHS", "BATCH", "PEAK_RATE", "DECAY", "EMA"}
 
 
@@ -92,7 +100,8 @@ def main() -> None:
     for variable, value in zip((*model.variables, *model.optimizer.variables), at_first, strict=True):
         variable.assign(value)
     clock = Clock(measure, asked.target)
-    model.fit(X, Y, batch_size=own["BATCH"], epochs=own["EPOCHS"], callbacks=[clock], verbose=0)
+    callbacks = [keras.callbacks.LearningRateScheduler(own["rate_of"]), clock]
+    model.fit(X, Y, batch_size=own["BATCH"], epochs=own["EPOCHS"], callbacks=callbacks, verbose=0)
     final = measure()  # with averaged weights
     if clock.reached is None and final >= asked.target:
         clock.reached = clock.seconds

@@ -100,7 +100,8 @@ RESHAPED = {
     }
     | {f"Logistic regression on {stage}, own images" for stage in ("last convolution", *STAGES)}
     | {f"EfficientNet-Lite0 on objects, {part}" for part in ("new layer only", "stages 4 to 7 trained")},
-    "09_after_alexnet": {"Residual network"},
+    "09_after_alexnet": {"Residual network"}
+    | {f"14 layers, {kind}, with batch normalisation" for kind in ("plain", "shortcuts")},
 }
 # Prices at full scale have more test years.
 YEARS = {

@@ -3,7 +3,7 @@
 WITH_BN, WITHOUT_BN = "with batch normalisation", "without batch normalisation"
 DEEP_09 = [
     f"{depth} layers, {kind}, {norm}"
-    for norm, depths in {WITHOUT_BN: (8, 20), WITH_BN: (8, 14, 20)}.items()
+    for norm, depths in {WITHOUT_BN: (20,), WITH_BN: (8, 20)}.items()
     for depth in depths
     for kind in ("plain", "shortcuts")
 ]
@@ -47,11 +47,15 @@ TOLERANCES = {
     "08_svhn_object_detection": {"": {"TensorFlow": 0.14, "other": 0.14}},
     "09_after_alexnet": {
         "": {"TensorFlow": 0.08, "other": 0.12},
-        # losses after 45 steps on a steep slope, means of three starts
+        # losses after 30 steps on a steep slope, means of three starts
         **{name: {"TensorFlow": 0.2, "other": 0.5} for name in DEEP_09},
         # ratios of gradients: other random weights, other ratios
         **{name: {"TensorFlow": 2, "other": 15} for name in GRADIENTS_09},
         "Auxiliary loss, gradient of the first convolution": {"TensorFlow": 10, "other": 60},
+        **{
+            f"Pairs of networks of {kind}": {"TensorFlow": 0.12, "other": 0.2}
+            for kind in ("one kind", "two kinds")
+        },
     },
     # 300 validation tiles, few steps; 60 and 32 tiles of the scene; a count under another light goes anywhere
     "12_satellite_images": {
@@ -283,11 +287,16 @@ CLAIMS = {
     ],
     "09_after_alexnet": [
         # of losses, the first is the worse
-        (f"20 layers, plain, {WITH_BN}", f"8 layers, plain, {WITH_BN}", "training_loss", 0.05),
-        (f"8 layers, shortcuts, {WITH_BN}", f"20 layers, shortcuts, {WITH_BN}", "training_loss", 0.05),
-        (f"20 layers, plain, {WITH_BN}", f"20 layers, shortcuts, {WITH_BN}", "training_loss", 0.2),
-        (f"20 layers, shortcuts, {WITHOUT_BN}", f"20 layers, shortcuts, {WITH_BN}", "training_loss", 0.3),
-        (f"8 layers, plain, {WITHOUT_BN}", f"8 layers, plain, {WITH_BN}", "training_loss", 0.1),
+        (f"20 layers, plain, {WITH_BN}", f"8 layers, plain, {WITH_BN}", "training_loss", 0.1),
+        (f"20 layers, plain, {WITH_BN}", f"20 layers, shortcuts, {WITH_BN}", "training_loss", 0.1),
+        (
+            f"8 layers, shortcuts, {WITH_BN}",
+            f"20 layers, shortcuts, {WITH_BN}",
+            "training_loss",
+            -0.25,
+        ),  # level
+        (f"20 layers, plain, {WITHOUT_BN}", f"20 layers, plain, {WITH_BN}", "training_loss", 0.02),
+        (f"20 layers, shortcuts, {WITHOUT_BN}", f"20 layers, shortcuts, {WITH_BN}", "training_loss", 0.2),
         (
             f"{BEFORE_09} plain, batch normalisation",
             f"{BEFORE_09} shortcuts, batch normalisation",
@@ -300,11 +309,13 @@ CLAIMS = {
             "times_without",
             5,
         ),
-        ("Residual network", "CNN", "validation_accuracy", -0.02),
+        ("Residual network", "CNN", "validation_accuracy", -0.04),  # level
+        ("CNN", "Residual network", "validation_accuracy", -0.06),
         ("All networks, average", "CNN", "validation_accuracy", 0.0),
         ("Bagging on Lite0", "One tree on Lite0", "validation_accuracy", 0.03),
-        ("Stacking on Lite0", "Logistic regression on Lite0", "validation_accuracy", -0.04),
-        ("Logistic regression on Lite0", "Stacking on Lite0", "validation_accuracy", -0.05),
+        ("Logistic regression on Lite0", "Bagging on Lite0", "validation_accuracy", 0.0),
+        ("Logistic regression on Lite0", "Stacking on Lite0", "validation_accuracy", -0.02),  # gains nothing
+        ("Pairs of networks of one kind", "Pairs of networks of two kinds", "correlation", 0.0),
     ],
     "12_satellite_images": [
         ("From scratch", "Mean colours", FEW, 0.04),
