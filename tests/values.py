@@ -33,7 +33,12 @@ TOLERANCES = {
         "Three series, chosen": {"TensorFlow": 0.1, "other": 0.12},
     },
     # 130 validation and 300 test images
-    "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
+    "05_bottleneck_features": {
+        "": {"TensorFlow": 0.08, "other": 0.12},
+        # another backend draws other random weights
+        "Ridge regression on Lite0, random, by stage": {"TensorFlow": 0.08, "other": 0.18},
+        "Ridge regression on Lite0, calibrated, by stage": {"TensorFlow": 0.08, "other": 0.18},
+    },
     # 130 validation and 300 test images
     "06_transfer_learning": {
         "": {"TensorFlow": 0.08, "other": 0.12},
