@@ -1,5 +1,7 @@
 """utils/interpret.py and notebook 05's own maps on small networks whose right answer is known by construction, and the command conv_filter_viz."""
 
+from itertools import product
+
 import keras
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ NOTEBOOK = definitions(
     {
         "keras": keras,
         "np": np,
+        "product": product,
         "interpret": interpret,
         "class_score": submodels.class_score,
         "scores": submodels.scores,

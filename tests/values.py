@@ -33,7 +33,12 @@ TOLERANCES = {
         "Three series, chosen": {"TensorFlow": 0.1, "other": 0.12},
     },
     # 130 validation and 300 test images
-    "05_bottleneck_features": {"": {"TensorFlow": 0.08, "other": 0.12}},
+    "05_bottleneck_features": {
+        "": {"TensorFlow": 0.08, "other": 0.12},
+        # another backend draws other random weights
+        "Ridge regression on Lite0, random, by stage": {"TensorFlow": 0.08, "other": 0.18},
+        "Ridge regression on Lite0, calibrated, by stage": {"TensorFlow": 0.08, "other": 0.18},
+    },
     # 130 validation and 300 test images
     "06_transfer_learning": {
         "": {"TensorFlow": 0.08, "other": 0.12},
@@ -74,6 +79,7 @@ TOLERANCES = {
     },
 }  # notebook -> model ("" for all others) -> by how much
 
+SOME_05, STAGE_05 = "validation_accuracy_150_labels", "validation_accuracy_stage_"
 MOST_05, MOVED = "validation_accuracy_400_labels", "accuracy_snow_under_vehicles"
 ANIMAL, MAP = "Animal or vehicle, trained with", "Map by"
 ON_DIGITS = "EfficientNet-Lite0 on digits,"
@@ -103,9 +109,10 @@ CLAIMS = {
     "02_mnist_with_ffnn_and_lenet5": [
         ("LeNet5, our recipe", "Feedforward, our recipe", "test_accuracy", 0.02),
         ("LeNet5, our recipe", "LeNet5", "test_accuracy", 0.1),
+        ("Support vector machine", "LeNet5, our recipe", "test_accuracy", 0.0),
         ("LeNet5, our recipe", "k-nearest neighbours", "test_accuracy", 0.0),
         ("LeNet5, our recipe", "Logistic regression", "test_accuracy", 0.1),
-        ("LeNet5, pixels as drawn", "Feedforward, pixels as drawn", "validation_accuracy", 0.0),
+        ("LeNet5, pixels as drawn", "Feedforward, pixels as drawn", "validation_accuracy", -0.05),
         ("LeNet5, pixels as drawn", "LeNet5, pixels shuffled", "validation_accuracy", 0.1),
         ("Feedforward, pixels shuffled", "LeNet5, pixels shuffled", "validation_accuracy", 0.05),
         (
@@ -170,14 +177,32 @@ CLAIMS = {
         ("Ridge regression on pixels", "Ridge regression on Lite0, random", MOST_05, -0.03),
         ("Ridge regression on pixels", "Ridge regression on 64 filters, whole image", MOST_05, -0.06),
         ("Ridge regression on 64 filters, whole image", "Ridge regression on pixels", MOST_05, -0.06),
-        ("Ridge regression on Lite0, random", "Ridge regression on Lite0, calibrated", MOST_05, 0.03),
+        ("Ridge regression on Lite0, random", "Ridge regression on Lite0, calibrated", MOST_05, 0.0),
         ("Ridge regression on Slim VGG16, emoji", "Ridge regression on Lite0", MOST_05, 0.1),
         ("Logistic regression on Lite0, every label", "Random forest on Lite0, every label", MOST_05, -0.02),
-        ("Random forest on Lite0, every label", "Logistic regression on Lite0, every label", MOST_05, -0.1),
+        ("Random forest on Lite0, every label", "Logistic regression on Lite0, every label", MOST_05, -0.2),
         ("Support vector machine on Lite0", "Logistic regression on Lite0, every label", MOST_05, -0.1),
-        ("Sanity check of saliency", "Sanity check of Grad-CAM", "correlation_top", 0.1),
-        ("Sanity check of gradient × input", "Sanity check of Grad-CAM", "correlation_top", 0.1),
+        (
+            "Ridge regression on Lite0, largest images",
+            "Ridge regression on Lite0, smallest images",
+            SOME_05,
+            0.04,
+        ),
+        (
+            "Ridge regression on Lite0, by stage",
+            "Ridge regression on Lite0, random, by stage",
+            STAGE_05 + "3",
+            0.05,
+        ),
+        (
+            "Ridge regression on Lite0, by stage",
+            "Ridge regression on Lite0, random, by stage",
+            STAGE_05 + "5",
+            0.2,
+        ),
         ("Sanity check of saliency", "Sanity check of Grad-CAM", "correlation_stages_5_to_7", 0.1),
+        ("Sanity check of gradient × input", "Sanity check of Grad-CAM", "correlation_stages_5_to_7", 0.2),
+        ("Sanity check of gradient × input", "Sanity check of Grad-CAM", "correlation_another_class", 0.1),
         (f"{ANIMAL} no snow", f"{ANIMAL} snow under animals", "accuracy_no_snow", 0.2),
         (f"{ANIMAL} snow under animals", f"{ANIMAL} no snow", "accuracy_snow_under_animals", 0.02),
         (f"{ANIMAL} snow under half of all", f"{ANIMAL} snow under animals", MOVED, 0.4),

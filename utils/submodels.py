@@ -29,8 +29,11 @@ def scores(model: keras.Model, images: np.ndarray, target: int | np.ndarray) -> 
     """The scores of `class_score` for many images, float32 (n,): without gradients, by the compiled network."""
     targets = _checked_targets(model, target)
     part, dense = _before_softmax(model, None)
-    batches = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
-    values = np.concatenate([part.predict_on_batch(batch) for batch in batches])
+    size = min(BATCH, len(images))  # one size of batch, so that the network is compiled once
+    batches = (images[i : i + size] for i in range(0, len(images), size))
+    values = np.concatenate(
+        [part.predict_on_batch(np.resize(b, (size, *b.shape[1:])))[: len(b)] for b in batches]
+    )
     return ops.convert_to_numpy(_score(values, dense, targets))
 
 
