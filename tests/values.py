@@ -124,33 +124,30 @@ CLAIMS = {
     ],
     "03_cifar10_image_classification": [
         ("CNN", "Feedforward", "test_accuracy", 0.05),
-        ("CNN", "Feedforward", "validation_accuracy", 0.02),
-        ("CNN, our recipe", "Feedforward, our recipe", "test_accuracy", 0.05),
-        ("CNN, our recipe", "Feedforward, our recipe", "validation_accuracy", 0.02),
-        ("CNN + augmentation, our recipe", "Feedforward + augmentation, our recipe", "test_accuracy", 0.02),
-        ("CNN, our recipe", "Logistic regression", "test_accuracy", 0.1),
+        ("CNN", "Feedforward", "validation_accuracy", 0.03),
+        ("CNN, our recipe", "Feedforward, our recipe", "test_accuracy", 0.02),
+        # On our recipe the three are level on the images held out, or the CNN a little ahead.
+        ("CNN, our recipe", "Feedforward, our recipe", "validation_accuracy", -0.02),
+        ("CNN, our recipe", "Narrow AlexNet, our recipe", "validation_accuracy", -0.03),
+        ("CNN, our recipe", "Logistic regression", "test_accuracy", 0.08),
         ("Logistic regression", "Feedforward", "validation_accuracy", -0.03),  # no further than the templates
-        ("Feedforward, our recipe", "Feedforward", "validation_accuracy", 0.02),
-        ("Feedforward + augmentation, our recipe", "Feedforward + augmentation", "validation_accuracy", 0.01),
-        ("CNN, our recipe", "CNN", "validation_accuracy", 0.0),
-        ("Narrow AlexNet, our recipe", "Narrow AlexNet", "validation_accuracy", 0.05),
-        (
-            "Narrow AlexNet + augmentation, our recipe",
-            "Narrow AlexNet + augmentation",
-            "validation_accuracy",
-            0.03,
+        ("Feedforward, our recipe", "Feedforward", "validation_accuracy", 0.03),
+        ("CNN, our recipe", "CNN", "validation_accuracy", -0.03),  # level
+        *(
+            (*pair, "validation_accuracy", -0.04)  # augmentation: level
+            for way in ("", ", our recipe")
+            for pair in (
+                (f"CNN{way}", f"CNN + augmentation{way}"),
+                (f"CNN + augmentation{way}", f"CNN{way}"),
+            )
         ),
-        ("Narrow AlexNet, our recipe", "Narrow AlexNet", "test_accuracy", 0.1),
-        ("CNN, our recipe", "CNN, our recipe but not centred", "validation_accuracy", 0.0),
-        ("CNN, our recipe", "CNN, our recipe but not scaled", "validation_accuracy", 0.04),
-        ("CNN, our recipe but Adam", "CNN, our recipe", "validation_accuracy", -0.05),  # level
-        ("CNN, our recipe but steady rate", "CNN, our recipe", "validation_accuracy", -0.03),
-        ("Feedforward, our recipe", "CNN, our recipe", "training_accuracy", 0.04),
-        ("CNN", "CNN + augmentation", "training_accuracy", 0.02),
-        ("CNN, our recipe", "CNN + augmentation, our recipe", "training_accuracy", 0.02),
-        ("Narrow AlexNet", "CNN", "training_accuracy", 0.1),
+        ("CNN, our recipe", "CNN, our recipe but the book's pixels", "validation_accuracy", 0.08),
+        ("CNN, our recipe but Adam", "CNN, our recipe", "validation_accuracy", -0.02),  # no worse
+        ("CNN, our recipe but Adam", "CNN", "validation_accuracy", 0.03),
+        ("Feedforward, our recipe", "CNN, our recipe", "training_accuracy", 0.02),
         ("Narrow AlexNet, our recipe", "CNN, our recipe", "training_accuracy", 0.0),
-        ("CNN, our recipe but Adam", "CNN", "validation_accuracy", 0.02),
+        ("CNN", "CNN + augmentation", "training_accuracy", 0.01),
+        ("CNN, our recipe", "CNN + augmentation, our recipe", "training_accuracy", 0.01),
     ],
     "04_cnn_with_time_series": [
         ("dilated stack, long memory", "plain stack, long memory", "validation_accuracy", 0.3),
