@@ -79,8 +79,7 @@ VALIDATED = "validation_accuracy"
 RIDGE, SMALL = "Ridge regression,", "Small six outputs,"
 BY_LENGTH, BY_FIRST = "validation_accuracy_length", "validation_accuracy_first_digit"
 WITHIN_04 = "validation_auc_within"
-NETWORKS_04 = (
-    "Conv1D",
+NETWORKS_04 = (  # those that can say “down”
     "Conv1D, no last ReLU",
     "Conv1D, lags × 10",
     "Month beside",
