@@ -16,4 +16,4 @@ def start_again(model: keras.Model, fresh: keras.Model) -> None:
             each.build(model.trainable_variables)
     now = [*model.variables, *model.optimizer.variables]
     for variable, value in zip(now, [*fresh.variables, *optimizer.variables], strict=True):
-        variable.assign(value)
+        variable.assign(keras.ops.copy(value))  # JAX gives a model's arrays away when it trains: share none
