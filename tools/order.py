@@ -6,7 +6,7 @@ By its number where nothing has been measured yet; a notebook that is missing he
 from collections.abc import Mapping
 from pathlib import Path
 
-LONGEST_FIRST = ("06", "03", "13", "09", "02", "12", "05", "11", "08", "04", "10", "07", "01")
+LONGEST_FIRST = ("06", "03", "09", "02", "05", "13", "08", "11", "12", "04", "10", "07", "01")
 LONG_TESTS = (
     "test_tools",
     "test_lesson_",
