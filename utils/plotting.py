@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -23,6 +24,11 @@ plt.style.use(Path(__file__).with_name("course.mplstyle"))
 TRAINING, VALIDATION = "#56B4E9", "#D55E00"
 YES, NO = "#0072B2", "#D55E00"
 SCAN = ("padding", 0), ("stride", 1), ("dilation", 1)  # what a convolution does where nothing is said
+
+
+def percent(axis: Axis, decimals: int | None = 0) -> None:
+    """Let an axis, such as ax.yaxis, show shares from 0 to 1 in percent. decimals: None for as many as the ticks need."""
+    axis.set_major_formatter(PercentFormatter(1, decimals=decimals))
 
 
 def show_images(
