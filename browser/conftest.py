@@ -21,7 +21,7 @@ def browser_and_driver() -> tuple[str, str | None]:
     return found, shutil.which("chromedriver")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # JupyterLab would have a say in what is opened after it
 def chromium() -> Iterator[webdriver.Chrome]:
     browser, driver = browser_and_driver()
     options = webdriver.ChromeOptions()

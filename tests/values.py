@@ -45,6 +45,9 @@ TOLERANCES = {
         # 25 steps from a random layer on features of wide spread (first loss 13): another backend draws another layer
         "All at once, digits": {"TensorFlow": 0.12, "other": 0.45},
         "All at once, then a fitted layer, digits": {"TensorFlow": 0.12, "other": 0.4},
+        # at the rate of 0.01 the stages are ruined on JAX, and half ruined on TensorFlow
+        "New layer first, digits": {"TensorFlow": 0.12, "other": 0.5},
+        "All at once, from zero, digits": {"TensorFlow": 0.12, "other": 0.5},
     },
     # 540 validation digits turned or shifted, where accuracy falls steeply
     "13_capsule_networks": {"": {"TensorFlow": 0.08, "other": 0.12}},
