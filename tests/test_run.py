@@ -191,3 +191,14 @@ def test_only_the_alarm_about_retracing_is_filtered(caplog):
     assert [record.getMessage() for record in caplog.records if record.name == "tensorflow"] == [
         "out of memory"
     ]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="on JAX alone Keras compiles all or nothing")
+def test_on_jax_a_model_that_moves_images_is_compiled():
+    layers = keras.layers
+    for moving in (layers.RandomTranslation(0.1, 0.1), layers.RandomRotation(0.1), layers.RandomZoom(0.1)):
+        model = keras.Sequential([keras.Input((8, 8, 1)), moving, layers.Flatten(), layers.Dense(1)])
+        model.compile(loss="mse")
+        assert model.jit_compile, moving.name
+        images = np.random.default_rng(0).random((4, 8, 8, 1), dtype="float32")
+        assert np.isfinite(model.fit(images, np.ones(4), verbose=0).history["loss"][0])

@@ -19,6 +19,12 @@ from utils.storage import write_json
 # A course of many small models has each of them traced once, which TensorFlow takes for one model traced too often.
 logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
 
+if keras.backend.backend() == "jax":
+    # These layers ask not to be compiled, for TensorFlow's sake. On JAX a model with one of them would then run
+    # operation by operation: five times slower on a CPU, forty times on a GPU.
+    for _layer in (keras.layers.RandomRotation, keras.layers.RandomTranslation, keras.layers.RandomZoom):
+        _layer.supports_jit = property(lambda self: True, lambda self, value: None)
+
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
