@@ -26,7 +26,7 @@ endif
 
 BIN := $(VENV)/bin
 NOTEBOOKS := $(wildcard [0-9][0-9]_*.ipynb)
-SOLUTIONS := $(if $(filter torch,$(BACKEND)),solutions/02_lenet5_in_pytorch.ipynb)
+SOLUTIONS := $(wildcard solutions/[0-9][0-9]_solutions.ipynb) $(if $(filter torch,$(BACKEND)),solutions/02_lenet5_in_pytorch.ipynb)
 UV  := $(shell command -v uv 2>/dev/null)
 HASHES := --require-hashes
 ifeq ($(BACKEND),torch)  # versions only: which wheel of PyTorch, with CUDA or without, is pip's choice, and uv has another
@@ -75,7 +75,7 @@ test: install  ## lint, unit tests, repository checks, nbval over every notebook
 	@$(BIN)/python -m pytest -q tests/test_values.py
 
 test-all: test  ## the same, solutions, and the site and JupyterLab in a browser (needs Chromium or Chrome)
-	@$(if $(SOLUTIONS),echo "Solutions"; $(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=600 $(SOLUTIONS))
+	@echo "Solutions"; $(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 $(SOLUTIONS)
 	@echo "The site and JupyterLab in a browser"
 	@$(BIN)/python -m pytest -q browser
 

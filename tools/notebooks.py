@@ -47,6 +47,14 @@ def find(numbers: str = "") -> list[Path]:
     return [notebooks[number] for number in wanted]
 
 
+def find_solutions(number: str = "") -> list[Path]:
+    """Paths of the notebooks with solutions to the exercises, or of one notebook's. Raises SettingError where it has none."""
+    found = sorted((ROOT / "solutions").glob(f"{number.strip() or '[0-9][0-9]'}_solutions.ipynb"))
+    if not found:
+        raise SettingError(f"There are no solutions to notebook {number}.")
+    return found
+
+
 def check_build() -> None:
     """Exit with one line where build/ cannot be written, before anything has been computed for it."""
     try:
@@ -124,7 +132,7 @@ async def execute(
         timeout=None,
         startup_timeout=300,
         kernel_name="python3",
-        resources={"metadata": {"path": str(ROOT)}},
+        resources={"metadata": {"path": str(path.parent if path.is_relative_to(ROOT) else ROOT)}},
         extra_arguments=["--IPKernelApp.capture_fd_output=False"],
         on_cell_execute=cell_starts,
         on_cell_executed=lambda cell, cell_index, execute_reply: on_cell(numbers[cell_index], True),

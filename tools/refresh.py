@@ -1,5 +1,7 @@
 """make refresh: re-execute notebooks in place at the sample scale, normalise them, renew what is derived from them.
 
+NB names notebooks as everywhere, or their solutions: "solutions", "solutions/03".
+
 What it writes depends on code and versions alone, not on the clock or the number of cores: every kernel computes with
 one thread.
 """
@@ -77,8 +79,10 @@ def main(numbers: str = "") -> None:
         sys.exit(
             "Stored outputs are those of the sample scale on TensorFlow: unset COURSE_SCALE and KERAS_BACKEND."
         )
+    folder, _, number = numbers.partition("/")
+    solutions = folder == "solutions"
     try:
-        paths = notebooks.find(numbers)
+        paths = notebooks.find_solutions(number) if solutions else notebooks.find(numbers)
     except SettingError as error:
         sys.exit(str(error))
     notebooks.check_build()
@@ -91,7 +95,7 @@ def main(numbers: str = "") -> None:
             "call it again, so that results and pictures agree with them."
         )
     expected = read_json(results.MEASURED_SAMPLE)
-    for path in paths:
+    for path in () if solutions else paths:
         if measured := read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
             expected.setdefault("notebooks", {})[path.stem] = without_clock(measured)
     expected["notebooks"] = dict(sorted(expected.get("notebooks", {}).items()))
