@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import keras
@@ -14,7 +16,8 @@ from tools import notebooks
 from utils import results
 from utils import run as run_module
 from utils.run import Run
-from utils.storage import write_json
+from utils.settings import SettingError
+from utils.storage import ROOT, write_json
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +25,7 @@ def elsewhere(tmp_path, monkeypatch):
     """Results go to a temporary folder; the environment asks for nothing."""
     monkeypatch.setattr(results, "BUILD", tmp_path / "build")
     monkeypatch.setattr(results, "RECORDED", tmp_path / "results" / "full")
-    for variable in ("COURSE_SCALE", "COURSE_SEED"):
+    for variable in ("COURSE_SCALE", "COURSE_SEED", "COURSE_DEVICES"):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -202,3 +205,49 @@ def test_on_jax_a_model_that_moves_images_is_compiled():
         assert model.jit_compile, moving.name
         images = np.random.default_rng(0).random((4, 8, 8, 1), dtype="float32")
         assert np.isfinite(model.fit(images, np.ones(4), verbose=0).history["loss"][0])
+
+
+def test_other_devices_are_refused(monkeypatch):
+    monkeypatch.setenv("COURSE_DEVICES", "2")
+    with pytest.raises(SettingError, match=r"COURSE_DEVICES='2'.*Valid: 'all'"):
+        Run("02_test")
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="on JAX batches are divided")
+def test_all_devices_are_one_on_other_backends(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_DEVICES", "all")
+    assert Run("02_test").n_devices == 1
+    assert "COURSE_DEVICES=all: one device is used" in capsys.readouterr().out
+
+
+TWO_DEVICES = """
+import keras, numpy as np
+from utils import results
+from utils.run import Run
+import pathlib, sys
+results.BUILD = pathlib.Path(sys.argv[1])
+run = Run("02_test")
+rng = np.random.default_rng(0)
+images, labels = rng.random((64, 8, 8, 1), dtype="float32"), rng.integers(0, 3, 64)
+layers = keras.layers
+model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
+model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+losses = model.fit(images, labels, batch_size=16, epochs=2, shuffle=False, verbose=0).history["loss"]
+print(run.n_devices, *losses)
+"""
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="Keras divides batches on JAX alone")
+def test_two_devices_train_as_one(tmp_path):
+    def trained(**env):
+        flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+        command = [sys.executable, "-c", TWO_DEVICES, tmp_path]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **flags, **env}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        banner, line = done.stdout.splitlines()
+        return banner, [float(number) for number in line.split()]
+
+    (_, one), (banner, two) = trained(), trained(COURSE_DEVICES="all")
+    assert (one[0], two[0]) == (1, 2)
+    assert "2 × CPU" in banner
+    assert two[1:] == pytest.approx(one[1:], rel=1e-5)

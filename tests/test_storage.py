@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
-from utils.storage import atomic, kept_as, remove_earlier, write_json, write_text
+from utils.storage import DataError, atomic, kept_as, remove_earlier, write_json, write_text
 
 
 def names(folder) -> list[str]:
@@ -86,3 +88,13 @@ def test_earlier_files_of_the_same_prefix_go_and_no_others(tmp_path):
         path.write_text("x")
     remove_earlier(keep[0])
     assert names(tmp_path) == sorted(path.name for path in keep)
+
+
+def test_jupyter_shows_the_message_of_our_errors_alone(capsys, monkeypatch):
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.user_ns["DataError"] = DataError
+    shell.run_cell("raise DataError('MNIST was not found.')")
+    assert capsys.readouterr().out.strip() == "DataError: MNIST was not found."
+    monkeypatch.setenv("COURSE_TRACEBACK", "1")
+    shell.run_cell("raise DataError('MNIST was not found.')")
+    assert "Traceback" in capsys.readouterr().out

@@ -140,7 +140,9 @@ async def execute(
     client.echo = echo
     client.log.setLevel("CRITICAL")  # what it would log, we report
     with _opened(log_path) as log:
-        work = asyncio.create_task(client.async_execute(env={**os.environ, **env}, stdout=log, stderr=log))
+        work = asyncio.create_task(
+            client.async_execute(env={**os.environ, "COURSE_TRACEBACK": "1", **env}, stdout=log, stderr=log)
+        )
         try:
             await asyncio.wait([work])
         except asyncio.CancelledError:

@@ -13,7 +13,7 @@ import keras
 import pandas as pd
 
 from utils import results
-from utils.settings import checked_scale, checked_seed
+from utils.settings import checked_devices, checked_scale, checked_seed
 from utils.storage import write_json
 
 # A course of many small models has each of them traced once, which TensorFlow takes for one model traced too often.
@@ -33,8 +33,9 @@ class Run:
 
     `COURSE_SCALE` (sample, the default, or full) and `COURSE_SEED` (42) say which. What is recorded goes to
     build/results/<scale>/<notebook>-seed<seed>.json after every call, in the shape of `utils.results`.
+    `COURSE_DEVICES=all` divides every batch among the devices that JAX sees; batches must be divisible by their number.
 
-    Raises SettingError for an unknown scale or a seed that is no whole number from 0 to 2**32 - 1.
+    Raises SettingError for an unknown scale, a seed that is no whole number from 0 to 2**32 - 1, or other devices.
     """
 
     def __init__(self, notebook: str):
@@ -47,6 +48,7 @@ class Run:
             os.environ["XLA_FLAGS"] = (
                 f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
             )
+        self.n_devices = _use_all_devices() if checked_devices(os.environ.get("COURSE_DEVICES")) else 1
         keras.utils.set_random_seed(self.seed)
         self._result = {
             "notebook": notebook,
@@ -57,6 +59,8 @@ class Run:
             "seeds": [self.seed],
             "models": {},
         }
+        if self.n_devices > 1:
+            self._result["environment"]["devices"] = self.n_devices
         print(self)
         if _is_cpu(self._result["environment"]["device"]) and (gpu := _installed_gpu()):
             print(f"This machine has a GPU ({gpu}) that Keras does not see: see “Full scale” in README.md")
@@ -65,6 +69,8 @@ class Run:
         env = self._result["environment"]
         # The number of cores would make stored outputs differ between machines; it stays in the results.
         device = "CPU" if _is_cpu(env["device"]) else env["device"]
+        if self.n_devices > 1:
+            device = f"{self.n_devices} × {device}"
         return f"{self.scale} scale · seed {self.seed} · Keras {env['keras']} on {env['backend']} · {device}"
 
     def pick(self, *, sample, full):
@@ -126,14 +132,27 @@ class Run:
 
 def environment() -> dict[str, str]:
     """Versions of Python, Keras and its backend, and the device that computes."""
-    backend = keras.backend.backend()
-    module = sys.modules[backend]  # Keras has imported it
+    module = sys.modules[keras.backend.backend()]  # Keras has imported it
     return {
         "python": platform.python_version(),
         "keras": keras.__version__,
-        "backend": f"{BACKENDS.get(backend, backend)} {module.__version__}",
+        "backend": f"{_backend()} {module.__version__}",
         "device": _device(),
     }
+
+
+def _use_all_devices() -> int:
+    """Divide batches among all devices where the backend can, and say where it cannot; the number of devices."""
+    if keras.backend.backend() != "jax":
+        print(f"COURSE_DEVICES=all: one device is used; Keras divides batches on JAX, not on {_backend()}")
+        return 1
+    devices = keras.distribution.list_devices()
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    return len(devices)
+
+
+def _backend() -> str:
+    return BACKENDS.get(keras.backend.backend(), keras.backend.backend())
 
 
 def _device() -> str:

@@ -1,9 +1,24 @@
 """The settings that come from the environment: which scale, which seed. The commands check them before a kernel starts."""
 
+import os
+import traceback
+
 SCALES = ("sample", "full")
 
 
-class SettingError(ValueError):
+class WithoutTraceback(Exception):
+    """An error whose message says where it was, what was wrong and what to do. Jupyter shows the message alone.
+
+    With COURSE_TRACEBACK set, as make run sets it for its logs and pages, the traceback is shown, too.
+    """
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        if os.environ.get("COURSE_TRACEBACK"):
+            return traceback.format_exception(self)
+        return [f"{type(self).__name__}: {self}"]
+
+
+class SettingError(WithoutTraceback, ValueError):
     """A setting has a value that it cannot have; the message says which it can."""
 
 
@@ -40,3 +55,12 @@ def checked_seeds(value: str) -> list[int]:
             raise SettingError(f"SEEDS={value}: {seed} stands there twice. Name each seed once.")
         seeds.append(seed)
     return seeds
+
+
+def checked_devices(value: str | None) -> bool:
+    """Whether COURSE_DEVICES asks for all devices; without a value for one. Raises SettingError unless it is "all"."""
+    if (value or "all") != "all":
+        raise SettingError(
+            f"COURSE_DEVICES={value!r} is no choice of devices. Valid: 'all'; unset it for one device (the default)."
+        )
+    return bool(value)

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from utils.settings import WithoutTraceback
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data"  # the files that ship with the course
 BUILD = ROOT / "build"  # what running it makes; may be deleted
 GROWTH, SLACK = 3, 100_000_000  # an archive may hold three times its own size and 100 MB
 
 
-class DataError(RuntimeError):
+class DataError(WithoutTraceback, RuntimeError):
     """A dataset is missing, damaged or not what it should be; the message says what to do."""
 
 
