@@ -75,7 +75,8 @@ def complaints(chrome: webdriver.Chrome) -> list[str]:
 def stems() -> list[str]:
     from tools import notebooks
 
-    return [path.stem for path in notebooks.find("all")]
+    solutions = sorted((notebooks.ROOT / "solutions").glob("*.ipynb"))
+    return [*(path.stem for path in notebooks.find("all")), *(f"solutions/{path.stem}" for path in solutions)]
 
 
 def uri(path: Path, query: str = "") -> str:

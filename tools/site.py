@@ -105,6 +105,8 @@ def lay_out() -> None:
     shutil.copytree(BOOK, SOURCE, ignore=shutil.ignore_patterns("__pycache__", "ruff.toml"))
     terms = glossary_terms((BOOK / "glossary.md").read_text(encoding="utf-8"))
     read = {path.stem: nbformat.read(path, as_version=4) for path in notebooks.find("all")}
+    solutions = (ROOT / "solutions").glob("*.ipynb")
+    pages = read | {f"solutions/{path.stem}": nbformat.read(path, as_version=4) for path in solutions}
     index = (BOOK / "index.md").read_text(encoding="utf-8")
     for first, last in re.findall(r"<!-- notebooks (\d\d)-(\d\d) -->", index):
         cards = overview(range(int(first), int(last) + 1), read)
@@ -114,11 +116,11 @@ def lay_out() -> None:
     write_text(
         SOURCE / "results.md", results.replace("<!-- results -->", readme_table.all_results(folder=""))
     )
-    for stem, notebook in read.items():
+    for name, notebook in pages.items():
         without_repository_links(notebook)
         with_glossary_links(notebook, terms)
         with_descriptions(notebook)
-        write_text(SOURCE / f"{stem}.ipynb", nbformat.writes(notebook))
+        write_text(SOURCE / f"{name}.ipynb", nbformat.writes(notebook))
 
 
 def main() -> None:
