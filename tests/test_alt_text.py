@@ -4,7 +4,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from course import NOTEBOOKS, read
+from course import NOTEBOOKS, SOLUTIONS, read
 
 from utils.alt_text import MOST, alt_text
 
@@ -64,7 +64,7 @@ def test_no_description_is_endless():
     assert len(alt_text(figure)) <= MOST and alt_text(figure).endswith(" …")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *SOLUTIONS], ids=lambda path: path.stem)
 def test_every_stored_figure_is_described(path):
     for cell in read(path)["cells"]:
         for output in cell.get("outputs", []):
