@@ -6,7 +6,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from utils.storage import DataError, atomic, kept_as, remove_earlier, write_json, write_text
+from utils.storage import DataError, atomic, kept_as, locked, remove_earlier, write_json, write_text
 
 
 def names(folder) -> list[str]:
@@ -88,6 +88,20 @@ def test_earlier_files_of_the_same_prefix_go_and_no_others(tmp_path):
         path.write_text("x")
     remove_earlier(keep[0])
     assert names(tmp_path) == sorted(path.name for path in keep)
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "build").write_text("a file where the folder should be")
+    with (
+        pytest.raises(DataError, match=r"build cannot be written .*Free some space"),
+        locked(tmp_path / "build" / "a"),
+    ):
+        pytest.fail("the lock is not held")
+    full = OSError(28, "No space left on device")
+    with pytest.raises(DataError, match="No space left on device"), locked(tmp_path / "other" / "a"):
+        raise full
+    with locked(tmp_path / "other" / "a"):  # it was released
+        pass
 
 
 def test_jupyter_shows_the_message_of_our_errors_alone(capsys, monkeypatch):

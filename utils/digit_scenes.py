@@ -5,12 +5,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
 from utils.digit_struct import read_boxes
-from utils.storage import BUILD, ROOT, SAMPLE, DataError, atomic, kept_as, read_npz, remove_earlier, sha256_of
+from utils.storage import (
+    BUILD,
+    ROOT,
+    SAMPLE,
+    DataError,
+    atomic,
+    kept_as,
+    locked,
+    read_npz,
+    remove_earlier,
+    sha256_of,
+)
 from utils.svhn import GREY, UNUSABLE, Skipped, union_box, why_not
 
 SPLITS = ("train", "test")
@@ -90,8 +100,7 @@ def drawn_scenes(side: int, n: Sequence[int]) -> dict[str, Scenes]:
         )
     }
     path = kept_as(folder, prefix, ".npz", side=side, n_train=n[0], n_test=n[1], **made_from)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{prefix}.lock"):
+    with locked(folder / prefix):
         if not path.exists():
             arrays = {}
             for split, number in zip(SPLITS, n, strict=True):
