@@ -26,6 +26,10 @@ from utils.storage import read_json, write_bytes, write_json
 # Metadata that varies with the machine or the editor. CI runs the same with --verify.
 NBSTRIPOUT = ["--keep-output", "--keep-count", "--keep-id", "--extra-keys", "metadata.language_info"]
 SAMPLE_SEED = 42
+HALFWAY = (
+    "Notebooks named above are renewed, the others are as they were; call it again, so that results and "
+    "pictures agree with them."
+)
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
@@ -125,12 +129,9 @@ def main(numbers: str = "") -> None:
         errors = notebooks.run(renew_all(paths))
         update([] if solutions else [path for path in paths if path not in errors])
     except OSError as error:
-        sys.exit(notebooks.cannot_write(error, "The course's folder"))
+        sys.exit(f"\n{notebooks.cannot_write(error, 'The course')}. {HALFWAY}")
     except KeyboardInterrupt:
-        sys.exit(
-            "\nInterrupted. Notebooks named above are renewed, the others are as they were; "
-            "call it again, so that results and pictures agree with them."
-        )
+        sys.exit(f"\nInterrupted. {HALFWAY}")
     failures = []
     for path, error in errors.items():
         if isinstance(error, OSError):
