@@ -101,21 +101,31 @@ def drawn_scenes(side: int, n: Sequence[int]) -> dict[str, Scenes]:
     }
     path = kept_as(folder, prefix, ".npz", side=side, n_train=n[0], n_test=n[1], **made_from)
     with locked(folder / prefix):
-        if not path.exists():
-            arrays = {}
+        arrays = _kept(path)
+        if not arrays:
             for split, number in zip(SPLITS, n, strict=True):
                 scenes = _draw(split, number, side)
                 arrays |= {f"{key}_{split}": values for key, values in scenes._asdict().items()}
             with atomic(path) as partial:
                 np.savez_compressed(partial, **arrays)
             remove_earlier(path)
-        arrays = read_npz(path)
     return {
         split: checked(
             Scenes(*(arrays[f"{key}_{split}"] for key in Scenes._fields)), f"drawn scenes, {split}"
         )
         for split in SPLITS
     }
+
+
+def _kept(path: Path) -> dict[str, np.ndarray]:
+    """The arrays in a file; {} where there is none, or a damaged one."""
+    if not path.exists():
+        return {}
+    try:
+        return read_npz(path)
+    except DataError:
+        print(f"{path.name} is damaged: it is made anew.")
+        return {}
 
 
 def _draw(split: str, number: int, side: int) -> Scenes:
