@@ -23,7 +23,7 @@ from utils.settings import SettingError
 from utils.storage import BUILD, ROOT, read_json, write_text
 
 OWN_ERRORS = ("DataError", "SettingError")  # their messages say what to do; a traceback would bury them
-DIED = "the kernel died (out of memory?)"
+DIED = "the kernel died (out of memory, or a full disk?)"
 
 
 def find(numbers: str = "") -> list[Path]:

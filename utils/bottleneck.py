@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from utils.networks import Network
-from utils.storage import BUILD, atomic, kept_as, locked, remove_earlier, sha256_of_array
+from utils.storage import BUILD, hdf5_file, kept_as, locked, remove_earlier, sha256_of_array
 
 FORMAT = 1  # of the files written; those of another one have other names
 
@@ -58,7 +58,7 @@ def bottleneck_features(
             if target.exists():
                 print(f"{target.name} is damaged: it is made anew.")
             features = _extract(model, network, images, batch_size, title=cache)
-            with atomic(target) as partial, h5py.File(partial, "w") as file:
+            with hdf5_file(target) as file:
                 # with checksums, so that damage is noticed when it is read
                 file.create_dataset("features", data=features, fletcher32=True)
             remove_earlier(target)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+import h5py
 import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
@@ -46,6 +47,19 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # whatever went wrong before is what the caller is to hear of
             partial.unlink()
+
+
+@contextmanager
+def hdf5_file(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file to be filled; at the end it takes path's place, complete.
+
+    It is put together in memory: where a disk fills while HDF5 writes to it, HDF5 ends the whole process. Raises OSError.
+    """
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        content = file.id.get_file_image()
+    write_bytes(path, content)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from utils.digit_struct import in_jobs, number_of_images, read_range, workers_for
 from utils.parallel import in_order
 from utils.published import Found, Published, bundled, find
-from utils.storage import BUILD, DataError, atomic, kept_as, locked, remove_earlier, unpack
+from utils.storage import BUILD, DataError, hdf5_file, kept_as, locked, remove_earlier, unpack
 
 if TYPE_CHECKING:  # the processes that crop do without Keras, which takes seconds to import
     from utils.run import Run
@@ -197,7 +197,7 @@ def write_split(
     skipped: Skipped = {}
     bar = tqdm(total=number, desc=target.name, unit="image", delay=3, leave=False, ncols=100)
     try:
-        with atomic(target) as partial, bar, h5py.File(partial, "w") as file:
+        with bar, hdf5_file(target) as file:
             _create(file, side)
             for job, (columns, left_out) in zip(jobs, results, strict=True):
                 _append(file, columns)
