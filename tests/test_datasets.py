@@ -406,6 +406,17 @@ def test_unreadable_folder(folder, monkeypatch):
     folder.chmod(0o755)
 
 
+def test_no_home_directory(cache, monkeypatch):
+    monkeypatch.delenv("KERAS_HOME")
+
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(DataError, match="there is no home directory; set HOME or KERAS_HOME"):
+        load_mnist(FakeRun("full"))
+
+
 def test_cache_that_cannot_be_written(cache, published, serve):
     serve(published.read_bytes())
     cache.parent.write_text("a file where the cache's folder should be")

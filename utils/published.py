@@ -90,7 +90,11 @@ def find(published: Published) -> Found:
     looked = [why_not]
     wanted = [f"{published.under}/{name}" if published.under else name for name in wanted]
 
-    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / published.cache_folder
+    try:
+        cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / published.cache_folder
+    except RuntimeError as error:  # as in some containers
+        looked.append("Keras's cache: there is no home directory; set HOME or KERAS_HOME to a folder")
+        raise not_found(published.name, " or ".join(wanted), looked) from error
     cached = cache / (published.cached or published.filename)
     published_hash = published.sha256 or published.md5
     if os.path.exists(cached):  # noqa: PTH110 - Path.exists raises an error where the folder cannot be read
