@@ -38,6 +38,8 @@ export KERAS_BACKEND := $(BACKEND)
 export TF_CPP_MIN_LOG_LEVEL := 2
 export PYTHONPATH := $(CURDIR)
 export PYTHONUNBUFFERED := 1
+# Jupyter needs a home directory, which some containers do not give their user.
+export HOME := $(or $(HOME),/tmp)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all lab site full record refresh lock clean

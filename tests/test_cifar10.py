@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from course import FakeRun
 
-from utils import datasets
+from utils import datasets, storage
 from utils.cifar10 import CIFAR10, TEST_BATCH, TRAINING_BATCHES, read_batches
 from utils.datasets import CIFAR10_CLASSES, load_cifar10, load_cifar10_drawings
 from utils.storage import DataError, sha256_of
@@ -198,6 +198,16 @@ def test_no_archive(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"cannot be read as a \.tar\.gz archive|lacks data_batch_1"):
         read_batches(path)
+
+
+def test_an_archive_that_would_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "SLACK", 1_000_000)
+    with tarfile.open(tmp_path / "c.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo(f"{CIFAR10.folder}/data_batch_1")
+        member.size = 3_000_000
+        archive.addfile(member, io.BytesIO(bytes(member.size)))
+    with pytest.raises(DataError, match=r"c\.tar\.gz holds more than 1 MB"):
+        read_batches(tmp_path / "c.tar.gz")
 
 
 def test_an_archive_that_climbs_out(tmp_path):

@@ -2,11 +2,15 @@
 
 import hashlib
 import http.server
+import io
 import json
 import os
+import re
 import shutil
+import socket
 import threading
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,14 +64,18 @@ def serve(monkeypatch):
     """A local HTTP server in the publisher's place that answers every request with what it is told."""
     servers = []
 
-    def start(body: bytes, content_type="application/octet-stream", claimed_length=None):
+    def start(body: bytes, content_type="application/octet-stream", claimed_length=None, elsewhere=""):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                self.send_response(200)
+                self.send_response(302 if elsewhere and self.path != "/moved" else 200)
+                if elsewhere:
+                    self.send_header("Location", f"http://{elsewhere}:{self.server.server_port}/moved")
                 self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(claimed_length or len(body)))
+                if claimed_length != "none":
+                    self.send_header("Content-Length", str(claimed_length or len(body)))
                 self.end_headers()
-                self.wfile.write(body)  # and hangs up, early where more was claimed
+                with suppress(OSError):  # who asked may have had enough
+                    self.wfile.write(body)  # and hangs up, early where more was claimed
 
             def log_message(self, *args):
                 pass
@@ -239,6 +247,35 @@ def test_server_that_answers_with_html(cache, published, serve):
     assert left_in(cache) == []
 
 
+def test_another_host_may_give_the_published_file_and_no_other(cache, published, serve):
+    serve(published.read_bytes()[:-1] + b"x", elsewhere="localhost")
+    with pytest.raises(DataError, match=r"download: .*what arrived is not the published file"):
+        load_mnist(FakeRun("full"))
+    assert left_in(cache) == []
+    serve(published.read_bytes(), elsewhere="localhost")
+    (X_train, _), _ = load_mnist(FakeRun("full"))
+    assert len(X_train) == 40
+
+
+@pytest.mark.parametrize("claimed", [10**10, "none"], ids=["it says so", "it does not say so"])
+def test_a_server_that_sends_without_end(cache, published, serve, monkeypatch, claimed):
+    monkeypatch.setattr(published_files, "LARGEST", 2_000_000)
+    serve(bytes(20_000_000), claimed_length=claimed)
+    with pytest.raises(DataError, match=r"download: .*more than 2 MB, which no published file here has"):
+        load_mnist(FakeRun("full"))
+    assert left_in(cache) == []
+
+
+def test_a_server_that_says_nothing(cache, monkeypatch):
+    monkeypatch.setattr(published_files, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
+        monkeypatch.setattr(datasets, "MNIST", replace(datasets.MNIST, url=url))
+        with pytest.raises(DataError, match=r"download: .*timed out"):
+            load_mnist(FakeRun("full"))
+    assert left_in(cache) == []
+
+
 def test_truncated_file(folder, published):
     whole = published.read_bytes()
     (folder / "mnist.npz").write_bytes(whole[: len(whole) // 2])
@@ -273,6 +310,28 @@ def test_a_zip_of_something_else(folder):
     with zipfile.ZipFile(folder / "mnist.npz", "w") as archive:
         archive.writestr("readme.txt", "hello")
     with pytest.raises(DataError, match="lacks x_train, y_train, x_test, y_test"):
+        load_mnist(FakeRun("full"))
+
+
+def npy_header(size: int) -> bytes:
+    header = io.BytesIO()
+    facts = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+    np.lib.format.write_array_header_1_0(header, facts)
+    return header.getvalue()
+
+
+def test_an_archive_that_would_fill_the_memory(folder, monkeypatch):
+    """Zeros compress a thousandfold; images do not."""
+    monkeypatch.setattr(storage, "SLACK", 1_000_000)
+    with zipfile.ZipFile(folder / "mnist.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x_train.npy", npy_header(2_000_000) + bytes(2_000_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", None)  # it is not even tried
+        with pytest.raises(DataError, match=r"mnist\.npz holds more than 1 MB.*publisher"):
+            load_mnist(FakeRun("full"))
+    with zipfile.ZipFile(folder / "mnist.npz", "w") as archive:
+        archive.writestr("x_train.npy", npy_header(1 << 50))  # a petabyte, it says
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz archive \(Unable to allocate"):
         load_mnist(FakeRun("full"))
 
 
@@ -312,6 +371,28 @@ def test_course_data_that_is_no_folder(folder, tmp_path, monkeypatch):
             load_mnist(FakeRun("full"))
 
 
+@pytest.mark.parametrize("where", ["COURSE_DATA", "cache"])
+def test_folders_that_may_not_be_looked_into(folder, cache, monkeypatch, where):
+    """Path.exists raises an error then, on some versions of Python."""
+    refused = folder if where == "COURSE_DATA" else cache
+    exists, iterdir = Path.exists, Path.iterdir
+
+    def refuse(function):
+        def refusing(path, **options):
+            if path.is_relative_to(refused) and path != refused:
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, **options)
+
+        return refusing
+
+    monkeypatch.setattr(Path, "exists", refuse(exists))
+    monkeypatch.setattr(Path, "iterdir", refuse(iterdir))
+    entry = replace(datasets.MNIST, under="svhn")
+    said = "cannot be read (Permission denied)" if where == "COURSE_DATA" else "was not found"
+    with pytest.raises(DataError, match=re.escape(said)):
+        published_files.find(entry)
+
+
 def test_unreadable_folder(folder, monkeypatch):
     folder.chmod(0)
     if os.access(folder, os.R_OK):  # root reads everything: say what the system says to others
@@ -323,6 +404,17 @@ def test_unreadable_folder(folder, monkeypatch):
     with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
         load_mnist(FakeRun("full"))
     folder.chmod(0o755)
+
+
+def test_no_home_directory(cache, monkeypatch):
+    monkeypatch.delenv("KERAS_HOME")
+
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(DataError, match="there is no home directory; set HOME or KERAS_HOME"):
+        load_mnist(FakeRun("full"))
 
 
 def test_cache_that_cannot_be_written(cache, published, serve):

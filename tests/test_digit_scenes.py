@@ -83,6 +83,17 @@ def test_scenes_are_drawn_once(build, monkeypatch):
     assert [path.suffix for path in (build / "digit_scenes").glob("*.npz")] == [".npz"]
 
 
+def test_a_damaged_file_is_drawn_anew(build, capsys):
+    first = digit_scenes.drawn_scenes(SIDE, (3, 2))["test"]
+    (path,) = build.rglob("*.npz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    again = digit_scenes.drawn_scenes(SIDE, (3, 2))["test"]
+    assert capsys.readouterr().out == f"{path.name} is damaged: it is made anew.\n"
+    np.testing.assert_array_equal(again.images, first.images)
+
+
 def test_the_loader_says_what_it_gave(build, capsys):
     run = FakeRun("sample")
     train, test = load_digit_scenes(run, SIDE, (4, 2))

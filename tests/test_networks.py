@@ -337,7 +337,7 @@ def test_no_weights_anywhere(folder, tmp_path):
         f"VGG16, pretrained on ImageNet, without its top ({name}) was not found",
         f"COURSE_DATA={folder}: no {name} there",
         f"Keras's cache: no {tmp_path / 'keras' / 'models' / name}",
-        "download: URL fetch failure on http://127.0.0.1:9/vgg16/",
+        "download: http://127.0.0.1:9/vgg16/",
         "Two ways out: set COURSE_DATA",
     ):
         assert part in str(caught.value)
@@ -387,6 +387,29 @@ def test_a_weight_of_another_shape_or_none(folder, weights, value):
         if value is not None:
             file["Conv1"]["Conv1/kernel:0"] = value
     with pytest.raises(DataError, match="does not hold the weights of MobileNetV2 without its top"):
+        load_base()
+
+
+@pytest.mark.parametrize(
+    "kind", ["another file's bytes", "a link to another file", "more than the memory holds"]
+)
+def test_weights_that_reach_beyond_their_file(folder, weights, tmp_path, kind):
+    (folder / BASE).write_bytes(weights.read_bytes())
+    secret = tmp_path / "secret"
+    shape = (3, 3, 3, 32)
+    with h5py.File(folder / BASE, "r+") as file:
+        conv, name = file["Conv1"], "Conv1/kernel:0"
+        del conv[name]
+        if kind == "another file's bytes":
+            secret.write_bytes(bytes(4 * np.prod(shape)))
+            conv.create_dataset(name, shape, "float32", external=[(str(secret), 0, secret.stat().st_size)])
+        elif kind == "a link to another file":
+            with h5py.File(secret, "w") as other:
+                other["kernel"] = np.zeros(shape, "float32")
+            conv[name] = h5py.ExternalLink(str(secret), "kernel")
+        else:
+            conv.create_dataset(name, (1 << 46,), "float32", chunks=(1 << 20,))
+    with pytest.raises(DataError, match=r"does not hold the weights of MobileNetV2 .*(Not allowed|refusing)"):
         load_base()
 
 

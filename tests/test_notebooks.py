@@ -51,6 +51,14 @@ def test_no_addresses_paths_or_log_lines(path):
         assert not noise.search(text), f"cell {i}: {noise.search(text)}"
 
 
+@numbered
+def test_writes_to_no_place_that_another_run_shares(path):
+    """Two runs at once would take each other's weights: what a notebook reads again is in a temporary folder."""
+    place = re.compile(r"build/(?!tensorboard)\w")
+    shared = [i for i, cell in enumerate(code_cells(read(path)), 1) if place.search(source(cell))]
+    assert not shared
+
+
 @stored
 def test_metadata_is_normalised(path):
     notebook = read(path)

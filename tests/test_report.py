@@ -59,7 +59,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 def test_paths_and_names_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "ROOT", tmp_path / "home" / "course")
-    monkeypatch.setattr(report.Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setattr(report.os.path, "expanduser", lambda path: str(tmp_path / "home"))
     monkeypatch.setattr(report, "_user", lambda: "grace")
     environ = {"COURSE_DATA": str(tmp_path / "lab"), "KERAS_HOME": ""}
     home = tmp_path / "home"

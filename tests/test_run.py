@@ -17,7 +17,7 @@ from utils import results
 from utils import run as run_module
 from utils.run import Run
 from utils.settings import SettingError
-from utils.storage import ROOT, write_json
+from utils.storage import ROOT, DataError, write_json
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +111,23 @@ def test_recording_again_replaces():
     run.record("CNN", test_accuracy=0.2)
     assert list(stored()["models"]["CNN"]) == ["test_accuracy"]
     assert stored()["models"]["CNN"]["test_accuracy"]["mean"] == 0.2
+
+
+def test_a_finished_result_of_make_full_stays(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_SCALE", "full")
+    finished = {"finished": "2026-01-01", "models": {"CNN": {"test_accuracy": results.summary([0.9])}}}
+    write_json(results.run_path("02_test", "full", 42), finished)
+    run = Run("02_test")
+    assert "is a finished result of make full and stays" in capsys.readouterr().out
+    run.record("CNN", test_accuracy=0.1)
+    assert stored("full") == finished
+    assert list(run.compare().loc["CNN"])[-1] == "10.00 %"
+
+
+def test_results_that_cannot_be_written_are_one_clear_error(monkeypatch, tmp_path):
+    (tmp_path / "build").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"02_test-seed42\.json cannot be written .*run this cell again"):
+        Run("02_test").record("CNN", test_accuracy=0.5)
 
 
 def test_nothing_to_record():

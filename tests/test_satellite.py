@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sample import satellite
-from utils import eurosat
+from utils import eurosat, storage
 from utils.datasets import EUROSAT_CLASSES, load_satellite_scene, load_satellite_tiles
 from utils.eurosat import read_tiles
 from utils.storage import SAMPLE, DataError, digests_of, sha256_of
@@ -159,6 +159,14 @@ def test_what_is_wrong_is_named(tmp_path, kind, fault):
         (path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_tiles(path)
+
+
+def test_an_archive_that_would_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "SLACK", 1_000_000)
+    with zipfile.ZipFile(tmp_path / "EuroSAT_RGB.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("EuroSAT_RGB/Forest/Forest_1.jpg", bytes(3_000_000))
+    with pytest.raises(DataError, match=r"EuroSAT_RGB\.zip holds more than 1 MB"):
+        read_tiles(tmp_path / "EuroSAT_RGB.zip")
 
 
 def test_what_computers_leave_behind_is_passed_over(tmp_path):

@@ -1,12 +1,26 @@
 """Files: written complete or not at all, and named after what they are made from."""
 
 import json
+import os
+import subprocess
+import sys
 
+import h5py
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from utils.storage import DataError, atomic, kept_as, remove_earlier, write_json, write_text
+from utils.storage import (
+    ROOT,
+    DataError,
+    atomic,
+    hdf5_file,
+    kept_as,
+    locked,
+    remove_earlier,
+    write_json,
+    write_text,
+)
 
 
 def names(folder) -> list[str]:
@@ -88,6 +102,57 @@ def test_earlier_files_of_the_same_prefix_go_and_no_others(tmp_path):
         path.write_text("x")
     remove_earlier(keep[0])
     assert names(tmp_path) == sorted(path.name for path in keep)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from utils.storage import hdf5_file
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # as on a disk that is full then
+try:
+    with hdf5_file(Path(sys.argv[1])) as file:
+        file.create_dataset("features", data=np.ones((3_000, 32), "float32"), fletcher32=True)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the size of files can be limited on Unix only")
+def test_a_disk_that_fills_while_hdf5_is_written_does_not_end_the_process(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, tmp_path / "a.h5"]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "File too large\n", "")
+    assert names(tmp_path) == []
+
+
+def test_an_hdf5_file_is_written_whole(tmp_path):
+    with hdf5_file(tmp_path / "a.h5") as file:
+        file["a"] = [1, 2, 3]
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert list(file["a"]) == [1, 2, 3]
+    with pytest.raises(ValueError, match="half"), hdf5_file(tmp_path / "a.h5") as file:
+        file["b"] = [1]
+        raise ValueError("half")
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert list(file) == ["a"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "build").write_text("a file where the folder should be")
+    with (
+        pytest.raises(DataError, match=r"build cannot be written .*Free some space"),
+        locked(tmp_path / "build" / "a"),
+    ):
+        pytest.fail("the lock is not held")
+    full = OSError(28, "No space left on device")
+    with pytest.raises(DataError, match="No space left on device"), locked(tmp_path / "other" / "a"):
+        raise full
+    with locked(tmp_path / "other" / "a"):  # it was released
+        pass
 
 
 def test_jupyter_shows_the_message_of_our_errors_alone(capsys, monkeypatch):

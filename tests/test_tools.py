@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from tools import contact_sheet, figures, full, notebooks, readme_table, record, refresh, run
@@ -248,13 +249,13 @@ def in_course(course, code: str) -> subprocess.Popen:
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts without one
 from pathlib import Path
-from tools import full, notebooks, run
+from tools import full, notebooks, refresh, run
 from utils import results
 notebooks.ROOT = Path({str(course)!r})
 notebooks.BUILD = results.BUILD = notebooks.ROOT / "build"
 {code}
 """
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "KERAS_BACKEND": "tensorflow"}
     return subprocess.Popen(
         [sys.executable, "-c", program],
         env=environment,
@@ -301,6 +302,80 @@ def test_an_interrupted_run_keeps_finished_pages_and_says_that_it_begins_again(c
     assert "interrupted in cell 2" in index
     assert run.REFRESH not in index
     assert not list(course.rglob("*.part"))
+
+
+def test_an_interrupted_refresh_leaves_the_notebook_as_it_was(course):
+    write_notebook(course, 'import time\n\nopen("waits", "w").close()\ntime.sleep(60)')  # as ruff formats it
+    before = (course / "02_tiny.ipynb").read_bytes()
+    with in_course(course, "refresh.main()") as process:
+        while not (course / "waits").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.strip().startswith(
+        "Interrupted. Notebooks named above are renewed, the others are as they were"
+    )
+    assert (course / "02_tiny.ipynb").read_bytes() == before
+
+
+def test_an_interruption_is_one_line_wherever_it_comes(course):
+    full.run_seed(course / "02_tiny.ipynb", 42)
+    code = """
+from tools import record
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+record.write_json = interrupt
+record.main("02")
+"""
+    with in_course(course, code) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert errors.strip() == "Interrupted. Every file is as it was or as it should be; call it again."
+
+
+def test_a_seed_that_another_call_is_running_is_skipped(course, capsys):
+    seed_file(course, 42).parent.mkdir(parents=True)
+    with FileLock(seed_file(course, 42).with_suffix(".lock")):
+        full.run_seed(course / "02_tiny.ipynb", 42)
+    assert capsys.readouterr().out == "02_tiny, seed 42: another call is running it, skipped\n"
+    assert not seed_file(course, 42).exists()
+    full.run_seed(course / "02_tiny.ipynb", 42)
+    assert read_json(seed_file(course, 42))["finished"]
+
+
+def test_two_calls_that_look_at_the_build_folder_at_once(course, monkeypatch):
+    write = notebooks.write_text
+
+    def meanwhile(path, text):
+        write(path, text)
+        with monkeypatch.context() as patch:
+            patch.setattr(notebooks, "write_text", write)
+            patch.setattr(os, "getpid", lambda: 1)
+            notebooks.check_build()
+
+    monkeypatch.setattr(notebooks, "write_text", meanwhile)
+    notebooks.check_build()
+    assert not [path for path in (course / "build").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("command", ["full", "record"])
+def test_a_damaged_result_is_named_in_one_line(course, command):
+    seed_file(course, 42).parent.mkdir(parents=True)
+    seed_file(course, 42).write_text("{")
+    with pytest.raises(SystemExit) as exit_:
+        full.run_seed(course / "02_tiny.ipynb", 42) if command == "full" else record.main("02")
+    assert "02_tiny-seed42.json is not valid JSON" in exit_.value.code
+    assert "\n" not in exit_.value.code
+
+
+def test_a_clock_that_is_set_back_changes_no_seconds(course, monkeypatch):
+    clock = iter(range(10**9, 0, -3600))
+    monkeypatch.setattr(run.time, "time", lambda: next(clock))
+    monkeypatch.setattr(notebooks, "execute", done_at_once)
+    run.main()
+    assert re.search(r"Executed in \d+ s on", page(course, "02_tiny"))
 
 
 @pytest.fixture
@@ -446,12 +521,16 @@ def test_a_page_that_cannot_be_written_does_not_hide_why_the_notebook_failed(cou
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_part(course, monkeypatch):
+    full.run_seed(course / "02_tiny.ipynb", 42)
     monkeypatch.setattr(Path, "replace", no_space)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)  # refresh takes TensorFlow only
     for main in (run.main, refresh.main):
         with pytest.raises(SystemExit) as exit_:
             main()
         assert exit_.value.code == "build/ cannot be written: No space left on device"
+    with pytest.raises(SystemExit) as exit_:
+        record.main("02")
+    assert exit_.value.code == "results/full cannot be written: No space left on device"
     assert not [path for path in course.rglob("*") if ".part" in path.name]
 
 
@@ -534,15 +613,60 @@ def test_refresh_twice_with_other_numbers_of_cores_changes_nothing(course, monke
     assert (png.mode, png.size) == ("P", (200, 200))
 
 
-def test_a_notebook_that_refresh_cannot_execute_stays_as_it_is(course, monkeypatch):
+@pytest.fixture
+def refreshable(course, monkeypatch):
+    """The course, with files of its own for all that refresh renews."""
     monkeypatch.setattr(results, "MEASURED_SAMPLE", course / "results" / "sample.json")
     monkeypatch.setattr(contact_sheet, "SHEET", course / "results" / "contact_sheet.png")
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    write_notebook(course, "1 / 0")
-    before = (course / "02_tiny.ipynb").read_bytes()
+    return course
+
+
+def test_a_notebook_that_refresh_cannot_execute_stays_as_it_is(refreshable):
+    write_notebook(refreshable, "1 / 0")
+    before = (refreshable / "02_tiny.ipynb").read_bytes()
     with pytest.raises(SystemExit, match=r"failed in cell 1[\s\S]*These notebooks are as they were"):
         refresh.main()
-    assert (course / "02_tiny.ipynb").read_bytes() == before
+    assert (refreshable / "02_tiny.ipynb").read_bytes() == before
+
+
+def test_what_a_notebook_measured_before_it_failed_is_not_kept(refreshable):
+    refresh.main()
+    before = read_json(results.MEASURED_SAMPLE)
+    assert before["notebooks"]["02_tiny"]["models"]
+    changed = CODE.replace("seed / 100", "0.99")
+    write_notebook(refreshable, changed, "1 / 0")
+    with pytest.raises(SystemExit, match="failed in cell 2"):
+        refresh.main()
+    assert read_json(results.run_path("02_tiny", "sample", 42))["models"], "it had measured something"
+    assert read_json(results.MEASURED_SAMPLE) == before
+
+
+def test_a_notebook_that_is_saved_while_refresh_executes_it_keeps_what_was_saved(refreshable):
+    path = refreshable / "02_tiny.ipynb"
+    write_notebook(refreshable, 'open("02_tiny.ipynb", "a").write(" ")')  # as ruff formats it
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match=r"02_tiny\.ipynb was changed while it was executed"):
+        refresh.main()
+    assert path.read_bytes() == before + b" "
+
+
+def test_refresh_on_a_disk_that_fills_leaves_the_notebook(refreshable, monkeypatch):
+    path = refreshable / "02_tiny.ipynb"
+    write_notebook(refreshable, "print(1)")
+    before = path.read_bytes()
+    monkeypatch.setattr(refresh, "write_bytes", no_space)
+    with pytest.raises(SystemExit, match=r"02_tiny\.ipynb cannot be written: No space left on device"):
+        refresh.main()
+    assert path.read_bytes() == before
+
+
+def test_cells_that_are_no_python_are_named_in_one_line(refreshable):
+    write_notebook(refreshable, "x = (")
+    with pytest.raises(SystemExit) as exit_:
+        refresh.main()
+    assert exit_.value.code.startswith("02_tiny.ipynb cannot be formatted: ")
+    assert "cell" in exit_.value.code and "Traceback" not in exit_.value.code
 
 
 def test_figures_are_shrunk_and_keep_their_colours():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import joblib
 import nbformat
+from filelock import FileLock, Timeout
 
 from tools import notebooks
 from utils import results
@@ -38,10 +39,29 @@ def write_page(executed: nbformat.NotebookNode, name: str, note: str) -> str:
 
 
 def run_seed(path: Path, seed: int) -> None:
-    """Execute one notebook with one seed; mark its result as finished; leave the executed page beside it."""
+    """Execute one notebook with one seed; mark its result as finished; leave the executed page beside it.
+
+    A seed that another call is running is skipped: both would write to the same result.
+    """
     result_path = results.run_path(path.stem, "full", seed)
+    try:
+        result_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(result_path.with_suffix(".lock")).acquire(timeout=0)
+    except Timeout:
+        print(f"{path.stem}, seed {seed}: another call is running it, skipped")
+        return
+    except OSError as error:
+        sys.exit(notebooks.cannot_write(error))
+    with lock:
+        _run_seed(path, seed, result_path)
+
+
+def _run_seed(path: Path, seed: int, result_path: Path) -> None:
     code = code_hash(path)
-    earlier = read_json(result_path)
+    try:
+        earlier = read_json(result_path)
+    except ValueError as error:
+        sys.exit(str(error))
     if earlier.get("finished") and earlier.get("code") == code:
         print(f"{path.stem}, seed {seed}: finished on {earlier['finished']}, skipped")
         return

@@ -23,7 +23,7 @@ from utils.settings import SettingError
 from utils.storage import BUILD, ROOT, read_json, write_text
 
 OWN_ERRORS = ("DataError", "SettingError")  # their messages say what to do; a traceback would bury them
-DIED = "the kernel died (out of memory?)"
+DIED = "the kernel died (out of memory, or a full disk?)"
 
 
 def find(numbers: str = "") -> list[Path]:
@@ -59,15 +59,16 @@ def check_build() -> None:
     """Exit with one line where build/ cannot be written, before anything has been computed for it."""
     try:
         for folder in ("html", "logs"):
-            write_text(BUILD / folder / "probe", "can be written\n" * 100)
-            (BUILD / folder / "probe").unlink()
+            probe = BUILD / folder / f"probe-{os.getpid()}"  # another call may be looking, too
+            write_text(probe, "can be written\n" * 100)
+            probe.unlink()
     except OSError as error:
         sys.exit(cannot_write(error))
 
 
-def cannot_write(error: OSError) -> str:
+def cannot_write(error: OSError, what: str = "build/") -> str:
     """One line about a file that could not be written."""
-    return f"build/ cannot be written: {error.strerror or error}"
+    return f"{what} cannot be written: {error.strerror or error}"
 
 
 class NotebookFailed(Exception):

@@ -51,7 +51,10 @@ def main(numbers: str = "") -> None:
         sys.exit(str(error))
     for path in paths:
         folder = results.run_path(path.stem, "full", 0).parent
-        found = {p: read_json(p) for p in sorted(folder.glob(f"{path.stem}-seed*.json"))}
+        try:
+            found = {p: read_json(p) for p in sorted(folder.glob(f"{path.stem}-seed*.json"))}
+        except ValueError as error:
+            sys.exit(str(error))
         unfinished = [p.name for p, run in found.items() if not run.get("finished")]
         if unfinished:
             print(f"left out, not finished: {', '.join(unfinished)}")
@@ -64,12 +67,18 @@ def main(numbers: str = "") -> None:
             summary = summarise(runs)
         except ValueError as error:
             sys.exit(str(error))
-        write_json(results.RECORDED / f"{path.stem}.json", summary)
+        try:
+            write_json(results.RECORDED / f"{path.stem}.json", summary)
+        except OSError as error:
+            sys.exit(notebooks.cannot_write(error, "results/full"))
         recorded += 1
         print(
             f"{path.stem}: recorded seeds {', '.join(map(str, summary['seeds']))} on {summary['data']['name']}"
         )
-    readme_table.update()
+    try:
+        readme_table.update()
+    except OSError as error:
+        sys.exit(notebooks.cannot_write(error, "The table in README.md or results/README.md"))
     if not recorded:
         sys.exit(1)
 

@@ -21,11 +21,15 @@ from tools.order import longest_first
 from tools.threads import pinned
 from utils import results
 from utils.settings import SettingError
-from utils.storage import read_json, write_json, write_text
+from utils.storage import read_json, write_bytes, write_json
 
 # Metadata that varies with the machine or the editor. CI runs the same with --verify.
 NBSTRIPOUT = ["--keep-output", "--keep-count", "--keep-id", "--extra-keys", "metadata.language_info"]
 SAMPLE_SEED = 42
+HALFWAY = (
+    "Notebooks named above are renewed, the others are as they were; call it again, so that results and "
+    "pictures agree with them."
+)
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
@@ -48,28 +52,61 @@ def without_clock(measured: dict) -> dict:
     return kept
 
 
+def filtered(content: bytes, *module: str) -> bytes:
+    """A notebook as a module (ruff or nbstripout) makes it, called as a filter: these write in place without care."""
+    return subprocess.run(
+        [sys.executable, "-m", *module], input=content, capture_output=True, check=True
+    ).stdout
+
+
+def tidy_code(path: Path) -> None:
+    """Format a notebook's cells. Exits where they cannot be read as Python."""
+    content = path.read_bytes()
+    try:
+        formatted = filtered(content, "ruff", "format", "--stdin-filename", str(path), "-")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{path.name} cannot be formatted: {error.stderr.decode().strip()}")
+    if formatted != content:
+        write_bytes(path, formatted)
+
+
 async def renew(path: Path, free: asyncio.Semaphore, bar: tqdm) -> None:
-    """Execute one notebook and put it in place. Raises NotebookFailed; the file is then as it was."""
+    """Execute one notebook and put it in place. Raises NotebookFailed or OSError; the file is then as it was."""
     async with free:
+        before = path.read_bytes()
         results.run_path(path.stem, "sample", SAMPLE_SEED).unlink(missing_ok=True)  # of an earlier run
         settings = {"COURSE_SCALE": "sample", "COURSE_SEED": str(SAMPLE_SEED), "COURSE_DATA": ""}
         executed = await notebooks.execute(
             path, on_cell=lambda cell, done: bar.update(done), **settings, **pinned(1)
         )
     normalise(executed)
-    write_text(path, nbformat.writes(executed) + "\n")
-    subprocess.run([sys.executable, "-m", "nbstripout", *NBSTRIPOUT, path], check=True)
+    renewed = filtered(f"{nbformat.writes(executed)}\n".encode(), "nbstripout", *NBSTRIPOUT)
+    if path.read_bytes() != before:
+        raise notebooks.NotebookFailed(f"{path.name} was changed while it was executed", executed, 0)
+    write_bytes(path, renewed)
     bar.write(path.name)
 
 
-async def renew_all(paths: list[Path]) -> list[BaseException]:
-    """Renew the notebooks, as many at a time as there are cores; what went wrong."""
+async def renew_all(paths: list[Path]) -> dict[Path, BaseException]:
+    """Renew the notebooks, as many at a time as there are cores; what went wrong, by notebook."""
     free = asyncio.Semaphore(joblib.cpu_count())
     cells = sum(len(notebooks.number_cells(nbformat.read(path, as_version=4))) for path in paths)
     with tqdm(total=cells, unit="cell", ncols=100, disable=None, leave=False) as bar:
-        work = (renew(path, free, bar) for path in longest_first(paths, {}))
-        outcomes = await asyncio.gather(*work, return_exceptions=True)
-    return [outcome for outcome in outcomes if outcome]
+        paths = longest_first(paths, {})
+        outcomes = await asyncio.gather(*(renew(path, free, bar) for path in paths), return_exceptions=True)
+    return {path: outcome for path, outcome in zip(paths, outcomes, strict=True) if outcome}
+
+
+def update(renewed: list[Path]) -> None:
+    """Renew results/sample.json by what these notebooks measured, and the tables and the picture. Raises OSError."""
+    expected = read_json(results.MEASURED_SAMPLE)
+    for path in renewed:
+        if measured := read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
+            expected.setdefault("notebooks", {})[path.stem] = without_clock(measured)
+    expected["notebooks"] = dict(sorted(expected.get("notebooks", {}).items()))
+    write_json(results.MEASURED_SAMPLE, expected)
+    readme_table.update()
+    contact_sheet.update()
 
 
 def main(numbers: str = "") -> None:
@@ -86,28 +123,26 @@ def main(numbers: str = "") -> None:
     except SettingError as error:
         sys.exit(str(error))
     notebooks.check_build()
-    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *paths], check=True)
     try:
+        for path in paths:
+            tidy_code(path)
         errors = notebooks.run(renew_all(paths))
+        update([] if solutions else [path for path in paths if path not in errors])
+    except OSError as error:
+        sys.exit(f"\n{notebooks.cannot_write(error, 'The course')}. {HALFWAY}")
     except KeyboardInterrupt:
-        sys.exit(
-            "\nInterrupted. Notebooks named above are renewed, the others are as they were; "
-            "call it again, so that results and pictures agree with them."
-        )
-    expected = read_json(results.MEASURED_SAMPLE)
-    for path in () if solutions else paths:
-        if measured := read_json(results.run_path(path.stem, "sample", SAMPLE_SEED)):
-            expected.setdefault("notebooks", {})[path.stem] = without_clock(measured)
-    expected["notebooks"] = dict(sorted(expected.get("notebooks", {}).items()))
-    write_json(results.MEASURED_SAMPLE, expected)
-    readme_table.update()
-    contact_sheet.update()
-    if failures := [str(error) for error in errors if isinstance(error, notebooks.NotebookFailed)]:
+        sys.exit(f"\nInterrupted. {HALFWAY}")
+    failures = []
+    for path, error in errors.items():
+        if isinstance(error, OSError):
+            error = notebooks.cannot_write(error, path.name)
+        elif not isinstance(error, notebooks.NotebookFailed):
+            raise error
+        failures.append(str(error))
+    if failures:
         sys.exit(
             "\n" + "\n\n".join(failures) + "\n\nThese notebooks are as they were; the others are renewed."
         )
-    if errors:
-        raise errors[0]
     print(
         "Renewed: the notebooks' outputs, results/sample.json, the table and the picture in README.md. Read the diff before you commit."
     )

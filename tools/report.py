@@ -43,7 +43,8 @@ print(json.dumps({"backend": backend, "device": str(keras.ops.zeros(1).device)})
 def without_names(text: str, environ: dict[str, str] | None = None) -> str:
     """The text without the paths of this checkout, of COURSE_DATA and of home folders, and without the user's name."""
     environ = dict(os.environ) if environ is None else environ
-    replaced = {str(ROOT): ".", str(Path.home()): "~", os.path.realpath(Path.home()): "~"}
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home raises an error where there is none
+    replaced = {str(ROOT): ".", home: "~", os.path.realpath(home): "~"}
     replaced |= {os.path.normpath(environ[name]): f"${name}" for name in PLACES if environ.get(name)}
     for path in sorted(replaced, key=len, reverse=True):  # the longest first: one may lie in another
         for form in {path, path.replace("\\", "\\\\"), path.replace("\\", "/")} if len(path) > 1 else ():

@@ -150,7 +150,8 @@ class Runner:
 
     async def _one(self, path: Path, free: asyncio.Semaphore) -> None:
         async with free:
-            stem, start, failed = path.stem, time.time(), ""
+            stem, failed = path.stem, ""
+            start, began = time.time(), time.perf_counter()  # a clock may be set, while a notebook runs
             self._note(stem, "running")
             try:
                 executed = await notebooks.execute(
@@ -171,10 +172,10 @@ class Runner:
                 return
             finally:
                 self.running.pop(stem, None)
-            await self._finish(path, executed, start, failed)
+            seconds = time.perf_counter() - began
+            await self._finish(path, executed, start, seconds, failed)
 
-    async def _finish(self, path: Path, executed, start: float, failed: str) -> None:
-        seconds = time.time() - start
+    async def _finish(self, path: Path, executed, start: float, seconds: float, failed: str) -> None:
         facts = notebooks.facts(executed, seconds, self.threads)
         page = self.index.folder / f"{path.stem}.html"
         text = f"*{facts}*"

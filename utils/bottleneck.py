@@ -6,11 +6,10 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
-from filelock import FileLock
 from tqdm import tqdm
 
 from utils.networks import Network
-from utils.storage import BUILD, DataError, atomic, kept_as, remove_earlier, sha256_of_array
+from utils.storage import BUILD, hdf5_file, kept_as, locked, remove_earlier, sha256_of_array
 
 FORMAT = 1  # of the files written; those of another one have other names
 
@@ -53,23 +52,16 @@ def bottleneck_features(
         shape=str(shape),
         preprocessing=_described(network),
     )  # fmt: skip
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{prefix}.lock"):
-            features = _read(target, shape)
-            if features is None:
-                if target.exists():
-                    print(f"{target.name} is damaged: it is made anew.")
-                features = _extract(model, network, images, batch_size, title=cache)
-                with atomic(target) as partial, h5py.File(partial, "w") as file:
-                    # with checksums, so that damage is noticed when it is read
-                    file.create_dataset("features", data=features, fletcher32=True)
-                remove_earlier(target)
-    except OSError as error:
-        raise DataError(
-            f"{target} cannot be written ({error}). Free some space, or mend its folder's permissions; "
-            "then run this again."
-        ) from error
+    with locked(folder / prefix):
+        features = _read(target, shape)
+        if features is None:
+            if target.exists():
+                print(f"{target.name} is damaged: it is made anew.")
+            features = _extract(model, network, images, batch_size, title=cache)
+            with hdf5_file(target) as file:
+                # with checksums, so that damage is noticed when it is read
+                file.create_dataset("features", data=features, fletcher32=True)
+            remove_earlier(target)
     return features
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.published import Published
-from utils.storage import DataError
+from utils.storage import DataError, bounded
 
 TRAINING_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
 TEST_BATCH = "test_batch"
@@ -87,7 +87,7 @@ def _archive(path: Path) -> dict[str, bytes]:
     contents = {}
     try:
         with tarfile.open(path) as archive:
-            for member in archive:
+            for member in bounded(path, archive):
                 folder, _, name = member.name.removeprefix("./").rpartition("/")
                 if member.isfile() and folder == CIFAR10.folder and name in (*TRAINING_BATCHES, TEST_BATCH):
                     contents[name] = archive.extractfile(member).read()

@@ -5,12 +5,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
 from utils.digit_struct import read_boxes
-from utils.storage import BUILD, ROOT, SAMPLE, DataError, atomic, kept_as, read_npz, remove_earlier, sha256_of
+from utils.storage import (
+    BUILD,
+    ROOT,
+    SAMPLE,
+    DataError,
+    atomic,
+    kept_as,
+    locked,
+    read_npz,
+    remove_earlier,
+    sha256_of,
+)
 from utils.svhn import GREY, UNUSABLE, Skipped, union_box, why_not
 
 SPLITS = ("train", "test")
@@ -90,23 +100,32 @@ def drawn_scenes(side: int, n: Sequence[int]) -> dict[str, Scenes]:
         )
     }
     path = kept_as(folder, prefix, ".npz", side=side, n_train=n[0], n_test=n[1], **made_from)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{prefix}.lock"):
-        if not path.exists():
-            arrays = {}
+    with locked(folder / prefix):
+        arrays = _kept(path)
+        if not arrays:
             for split, number in zip(SPLITS, n, strict=True):
                 scenes = _draw(split, number, side)
                 arrays |= {f"{key}_{split}": values for key, values in scenes._asdict().items()}
             with atomic(path) as partial:
                 np.savez_compressed(partial, **arrays)
             remove_earlier(path)
-        arrays = read_npz(path)
     return {
         split: checked(
             Scenes(*(arrays[f"{key}_{split}"] for key in Scenes._fields)), f"drawn scenes, {split}"
         )
         for split in SPLITS
     }
+
+
+def _kept(path: Path) -> dict[str, np.ndarray]:
+    """The arrays in a file; {} where there is none, or a damaged one."""
+    if not path.exists():
+        return {}
+    try:
+        return read_npz(path)
+    except DataError:
+        print(f"{path.name} is damaged: it is made anew.")
+        return {}
 
 
 def _draw(split: str, number: int, side: int) -> Scenes:

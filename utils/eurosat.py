@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from utils.published import Found, Published, find, in_course_data
-from utils.storage import DataError
+from utils.storage import DataError, bounded
 
 SIDE = 64  # pixels of a tile
 CLASSES = (
@@ -86,8 +86,8 @@ def _of_folder(path: Path) -> Iterator[Tile]:
 def _of_archive(path: Path) -> Iterator[Tile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                parts = PurePosixPath(name).parts
+            for member in bounded(path, archive.infolist()):
+                name, parts = member.filename, PurePosixPath(member.filename).parts
                 if ".." in parts or name.startswith("/") or "\\" in name:
                     raise DataError(
                         f"{path} holds {name!r}, a path that climbs out of the archive: take the data "
@@ -96,7 +96,7 @@ def _of_archive(path: Path) -> Iterator[Tile]:
                 if len(parts) == 3 and parts[0] in FOLDERS and parts[2][0] != ".":
                     where = f"{path}: {name}"
                     number, label = _place(*parts[1:], where)
-                    yield number, label, _image(io.BytesIO(archive.read(name)), where)
+                    yield number, label, _image(io.BytesIO(archive.read(member)), where)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         if isinstance(error, DataError):
             raise

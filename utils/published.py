@@ -4,12 +4,19 @@ import fnmatch
 import json
 import os
 import tempfile
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from utils.storage import SAMPLE, DataError, digests_of, files_in, sha256_of, sha256_of_names
+
+LARGEST = 1_000_000_000  # bytes of a download; the largest file that is published here has 575 million
+PATIENCE = 60  # seconds, with a server that says nothing
 
 
 @dataclass(frozen=True)
@@ -44,16 +51,14 @@ def in_course_data(*names: str, under: str = "") -> tuple[Path | None, str]:
     """
     if not (given := os.environ.get("COURSE_DATA")):
         return None, "COURSE_DATA: not set"
-    folder = Path(given).expanduser()
     wanted = " or ".join(f"{under}/{name}" if under else name for name in names)
-    if under and folder.is_dir() and not (folder / under).exists():
-        return None, f"COURSE_DATA={given}: no {wanted} there"
-    folder /= under
+    folder = Path(given).expanduser() / under
     try:
-        present = sorted(
-            path.name for path in folder.iterdir()
-        )  # Path.exists cannot tell “unreadable” from “not there”
+        # Path.exists cannot tell “unreadable” from “not there”
+        present = sorted(path.name for path in folder.iterdir())
     except OSError as error:
+        if under and isinstance(error, FileNotFoundError) and folder.parent.is_dir():
+            return None, f"COURSE_DATA={given}: no {wanted} there"
         raise DataError(
             f"COURSE_DATA={given} cannot be read ({error.strerror}): name a folder that holds {wanted}, or unset it."
         ) from error
@@ -85,10 +90,14 @@ def find(published: Published) -> Found:
     looked = [why_not]
     wanted = [f"{published.under}/{name}" if published.under else name for name in wanted]
 
-    cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / published.cache_folder
+    try:
+        cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / published.cache_folder
+    except RuntimeError as error:  # as in some containers
+        looked.append("Keras's cache: there is no home directory; set HOME or KERAS_HOME to a folder")
+        raise not_found(published.name, " or ".join(wanted), looked) from error
     cached = cache / (published.cached or published.filename)
     published_hash = published.sha256 or published.md5
-    if cached.exists():
+    if os.path.exists(cached):  # noqa: PTH110 - Path.exists raises an error where the folder cannot be read
         is_published, sha256 = _identified(cached, published)
         if is_published:
             return Found(cached, published.name, sha256)
@@ -101,26 +110,37 @@ def find(published: Published) -> Found:
         looked.append(f"download: not tried, since no hash is published; fetch {published.url} yourself")
         raise not_found(published.name, " or ".join(wanted), looked)
 
-    import keras  # seconds; only a download needs it
-
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # What arrives is renamed into the cache only when it is whole and its hash is right.
         with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-            downloaded = keras.utils.get_file(
-                published.filename,
-                published.url,
-                file_hash=published_hash,
-                cache_dir=partial,
-                cache_subdir=".",
-            )
-            Path(downloaded).replace(cached)
-    except Exception as error:  # get_file raises plain Exception for a failed request
-        looked.append(f"download: {error}")
+            arrived = Path(partial) / published.filename
+            _download(published.url, arrived)
+            is_published, sha256 = _identified(arrived, published)
+            if not is_published:
+                raise DataError("what arrived is not the published file (its hash differs)")
+            arrived.replace(cached)
+    except (OSError, ValueError, HTTPException, DataError) as error:
+        looked.append(f"download: {published.url}: {error}")
     else:
-        return Found(cached, published.name, published.sha256 or sha256_of(cached))
+        return Found(cached, published.name, sha256)
 
     raise not_found(published.name, " or ".join(wanted), looked)
+
+
+def _download(url: str, target: Path) -> None:
+    """Write what is at an address to target. Raises OSError, HTTPException, and DataError where it is cut or too large."""
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response, target.open("wb") as file:
+        length, arrived = int(response.headers.get("Content-Length") or 0), 0
+        shown = {"desc": f"downloading {target.name}", "unit": "B", "unit_scale": True, "ncols": 100}
+        with tqdm(total=length or None, leave=False, **shown) as bar:
+            while block := response.read(1 << 20):
+                arrived += file.write(block)
+                bar.update(len(block))
+                if max(arrived, length) > LARGEST:
+                    raise DataError(f"more than {LARGEST / 1e6:,.0f} MB, which no published file here has")
+            if arrived < length:
+                raise DataError(f"the connection was lost after {arrived:,} of {length:,} bytes")
 
 
 def described(path: Path, published: Published | None = None) -> Found:

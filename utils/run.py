@@ -14,7 +14,7 @@ import pandas as pd
 
 from utils import results
 from utils.settings import checked_devices, checked_scale, checked_seed
-from utils.storage import write_json
+from utils.storage import DataError, read_json, write_json
 
 # A course of many small models has each of them traced once, which TensorFlow takes for one model traced too often.
 logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
@@ -32,7 +32,8 @@ class Run:
     """One execution of a notebook.
 
     `COURSE_SCALE` (sample, the default, or full) and `COURSE_SEED` (42) say which. What is recorded goes to
-    build/results/<scale>/<notebook>-seed<seed>.json after every call, in the shape of `utils.results`.
+    build/results/<scale>/<notebook>-seed<seed>.json after every call, in the shape of `utils.results`, unless `make full`
+    has left a finished result there.
     `COURSE_DEVICES=all` divides every batch among the devices that JAX sees; batches must be divisible by their number.
 
     Raises SettingError for an unknown scale, a seed that is no whole number from 0 to 2**32 - 1, or other devices.
@@ -61,7 +62,14 @@ class Run:
         }
         if self.n_devices > 1:
             self._result["environment"]["devices"] = self.n_devices
+        self._path = results.run_path(notebook, self.scale, self.seed)
+        # A notebook that is open at full scale must not undo what make full took hours for.
+        self._earlier_stays = bool(read_json(self._path).get("finished"))
         print(self)
+        if self._earlier_stays:
+            print(
+                f"{self._path.name} is a finished result of make full and stays; this run's goes to no file"
+            )
         if _is_cpu(self._result["environment"]["device"]) and (gpu := _installed_gpu()):
             print(f"This machine has a GPU ({gpu}) that Keras does not see: see “Full scale” in README.md")
 
@@ -94,6 +102,8 @@ class Run:
 
         parameters: number of trained and frozen weights; epochs: trained; seconds: spent on training;
         metrics: such as test_accuracy, as fractions.
+
+        Raises DataError where the file cannot be written.
         """
         if not metrics:
             raise ValueError(
@@ -105,7 +115,15 @@ class Run:
             entry["seconds"] = [round(float(seconds), 1)]
         entry |= {name: results.summary([float(value)]) for name, value in metrics.items()}
         self._result["models"][model] = entry
-        write_json(results.run_path(self.notebook, self.scale, self.seed), self._result)
+        if self._earlier_stays:
+            return
+        try:
+            write_json(self._path, self._result)
+        except OSError as error:
+            raise DataError(
+                f"{self._path} cannot be written ({error.strerror or error}). Free some space, or mend its folder's "
+                "permissions; then run this cell again."
+            ) from error
 
     def recorded(self, model: str, metric: str) -> list[float]:
         """What the recorded full-scale run measured of a model, one value a seed; [] where nobody recorded it."""

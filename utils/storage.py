@@ -12,8 +12,11 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+import h5py
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from utils.settings import WithoutTraceback
@@ -21,6 +24,7 @@ from utils.settings import WithoutTraceback
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data"  # the files that ship with the course
 BUILD = ROOT / "build"  # what running it makes; may be deleted
+Member = TypeVar("Member", tarfile.TarInfo, zipfile.ZipInfo)
 GROWTH, SLACK = 3, 100_000_000  # an archive may hold three times its own size and 100 MB
 
 
@@ -43,6 +47,35 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # whatever went wrong before is what the caller is to hear of
             partial.unlink()
+
+
+@contextmanager
+def hdf5_file(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file to be filled; at the end it takes path's place, complete.
+
+    It is put together in memory: where a disk fills while HDF5 writes to it, HDF5 ends the whole process. Raises OSError.
+    """
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        content = file.id.get_file_image()
+    write_bytes(path, content)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside path, named after it, while something is made there; who asks meanwhile waits.
+
+    The folder around is made. An OSError becomes a DataError: the disk is full, or the folder may not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            yield
+    except OSError as error:
+        raise DataError(
+            f"{path.parent} cannot be written ({error}). Free some space, or mend its permissions; then run this again."
+        ) from error
 
 
 def kept_as(folder: Path, prefix: str, suffix: str, **made_from: str | int | float) -> Path:
@@ -102,8 +135,7 @@ def unpack(archive: Path, target: Path, member: str) -> None:
     """Unpack one folder of a tar archive (plain or compressed) to target, complete or not at all.
 
     member: name of the folder in the archive. Nothing is written outside of it: a path that climbs out, or a link or
-    device that does, is an error (Python's own filter for data). Nor is more written than GROWTH times the archive's
-    own size and SLACK bytes: images are compressed already, and what grows further is no set of images. Raises
+    device that does, is an error (Python's own filter for data). Nor is more written than `bounded` allows. Raises
     DataError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,8 +147,7 @@ def unpack(archive: Path, target: Path, member: str) -> None:
             members = tqdm(
                 tar, desc=f"unpacking {archive.name}", unit="file", delay=3, leave=False, ncols=100
             )
-            limit = GROWTH * archive.stat().st_size + SLACK
-            tar.extractall(partial, _bounded(members, limit, archive), filter="data")
+            tar.extractall(partial, bounded(archive, members), filter="data")
             (Path(partial) / member).replace(target)
     except tarfile.FilterError as error:
         raise DataError(f"{archive} is not safe to unpack ({error}): load it from its publisher.") from error
@@ -128,14 +159,18 @@ def unpack(archive: Path, target: Path, member: str) -> None:
         raise DataError(f"{archive} cannot be unpacked to {target} ({error}).") from error
 
 
-def _bounded(members: Iterable[tarfile.TarInfo], limit: int, archive: Path) -> Iterator[tarfile.TarInfo]:
-    """The members, each before it is written, as long as they hold no more than limit bytes together."""
-    total = 0
+def bounded(archive: Path, members: Iterable[Member]) -> Iterator[Member]:
+    """The members of an archive, each before it is read, as long as their sizes are those of a dataset.
+
+    Together they may have GROWTH times the archive's own size and SLACK bytes: images are compressed already, and what
+    grows further is made to fill the disk or the memory. Raises DataError.
+    """
+    limit, total = GROWTH * archive.stat().st_size + SLACK, 0
     for member in members:
-        total += member.size
+        total += member.size if isinstance(member, tarfile.TarInfo) else member.file_size
         if total > limit:
             raise DataError(
-                f"{archive} holds more than {limit / 1e6:,.0f} MB, far more than a set of images of its size: "
+                f"{archive} holds more than {limit / 1e6:,.0f} MB, far more than a dataset of its size: "
                 "load it from its publisher."
             )
         yield member
@@ -148,11 +183,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             f"{path} is missing: restore it (git checkout), or make it again (see data/README.md)."
         )
     try:
-        if not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("cut short, or no zip file at all")
+        with zipfile.ZipFile(path) as archive:
+            list(bounded(path, archive.infolist()))
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read as an .npz archive ({error}). It is damaged or something else: replace it."
         ) from error

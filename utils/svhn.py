@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
 from utils.digit_struct import in_jobs, number_of_images, read_range, workers_for
 from utils.parallel import in_order
 from utils.published import Found, Published, bundled, find
-from utils.storage import BUILD, DataError, atomic, kept_as, remove_earlier, unpack
+from utils.storage import BUILD, DataError, hdf5_file, kept_as, locked, remove_earlier, unpack
 
 if TYPE_CHECKING:  # the processes that crop do without Keras, which takes seconds to import
     from utils.run import Run
@@ -124,8 +123,7 @@ def raw_split(run: "Run", split: str) -> Found:
     if path.is_dir():
         return Found(path, name, sha256)
     folder = BUILD / "svhn" / run.scale / f"{split}-{sha256[:8]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
+    with locked(folder):
         if not folder.exists():
             unpack(path, folder, split)
     return Found(folder, name, sha256)
@@ -146,8 +144,7 @@ def ensure_dataset(
     raw, name, sha256 = raw_split(run, split)
     folder, prefix = BUILD / "svhn" / run.scale, f"{split}-{side}-{margin:g}"
     target = kept_as(folder, prefix, ".h5", images=sha256, side=side, margin=margin, format=FORMAT)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{prefix}.lock"):
+    with locked(folder / prefix):
         if not facts_of(target):
             write_split(raw, target, side, margin)
             remove_earlier(target)
@@ -200,7 +197,7 @@ def write_split(
     skipped: Skipped = {}
     bar = tqdm(total=number, desc=target.name, unit="image", delay=3, leave=False, ncols=100)
     try:
-        with atomic(target) as partial, bar, h5py.File(partial, "w") as file:
+        with bar, hdf5_file(target) as file:
             _create(file, side)
             for job, (columns, left_out) in zip(jobs, results, strict=True):
                 _append(file, columns)
