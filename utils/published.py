@@ -4,19 +4,12 @@ import fnmatch
 import json
 import os
 import tempfile
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from utils.storage import SAMPLE, DataError, digests_of, files_in, sha256_of, sha256_of_names
-
-LARGEST = 1_000_000_000  # bytes of a download; the largest file that is published here has 575 million
-PATIENCE = 60  # seconds, with a server that says nothing
 
 
 @dataclass(frozen=True)
@@ -110,37 +103,26 @@ def find(published: Published) -> Found:
         looked.append(f"download: not tried, since no hash is published; fetch {published.url} yourself")
         raise not_found(published.name, " or ".join(wanted), looked)
 
+    import keras  # seconds; only a download needs it
+
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # What arrives is renamed into the cache only when it is whole and its hash is right.
         with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-            arrived = Path(partial) / published.filename
-            _download(published.url, arrived)
-            is_published, sha256 = _identified(arrived, published)
-            if not is_published:
-                raise DataError("what arrived is not the published file (its hash differs)")
-            arrived.replace(cached)
-    except (OSError, ValueError, HTTPException, DataError) as error:
-        looked.append(f"download: {published.url}: {error}")
+            downloaded = keras.utils.get_file(
+                published.filename,
+                published.url,
+                file_hash=published_hash,
+                cache_dir=partial,
+                cache_subdir=".",
+            )
+            Path(downloaded).replace(cached)
+    except Exception as error:  # get_file raises plain Exception for a failed request
+        looked.append(f"download: {error}")
     else:
-        return Found(cached, published.name, sha256)
+        return Found(cached, published.name, published.sha256 or sha256_of(cached))
 
     raise not_found(published.name, " or ".join(wanted), looked)
-
-
-def _download(url: str, target: Path) -> None:
-    """Write what is at an address to target. Raises OSError, HTTPException, and DataError where it is cut or too large."""
-    with urllib.request.urlopen(url, timeout=PATIENCE) as response, target.open("wb") as file:
-        length, arrived = int(response.headers.get("Content-Length") or 0), 0
-        shown = {"desc": f"downloading {target.name}", "unit": "B", "unit_scale": True, "ncols": 100}
-        with tqdm(total=length or None, leave=False, **shown) as bar:
-            while block := response.read(1 << 20):
-                arrived += file.write(block)
-                bar.update(len(block))
-                if max(arrived, length) > LARGEST:
-                    raise DataError(f"more than {LARGEST / 1e6:,.0f} MB, which no published file here has")
-            if arrived < length:
-                raise DataError(f"the connection was lost after {arrived:,} of {length:,} bytes")
 
 
 def described(path: Path, published: Published | None = None) -> Found:
