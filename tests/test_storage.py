@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import h5py
+import nbformat
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
+from nbclient import NotebookClient
 
 from utils.storage import (
     ROOT,
@@ -155,11 +155,14 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
         pass
 
 
-def test_jupyter_shows_the_message_of_our_errors_alone(capsys, monkeypatch):
-    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.user_ns["DataError"] = DataError
-    shell.run_cell("raise DataError('MNIST was not found.')")
-    assert capsys.readouterr().out.strip() == "DataError: MNIST was not found."
-    monkeypatch.setenv("COURSE_TRACEBACK", "1")
-    shell.run_cell("raise DataError('MNIST was not found.')")
-    assert "Traceback" in capsys.readouterr().out
+@pytest.mark.parametrize(("setting", "shown"), [("", "DataError: MNIST was not found."), ("1", "Traceback")])
+def test_jupyter_shows_the_message_of_our_errors_alone(setting, shown):
+    cell = nbformat.v4.new_code_cell(
+        "from utils.storage import DataError\nraise DataError('MNIST was not found.')"
+    )
+    client = NotebookClient(nbformat.v4.new_notebook(cells=[cell]), allow_errors=True, kernel_name="python3")
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "COURSE_TRACEBACK": setting}
+    (output,) = client.execute(env=env).cells[0].outputs
+    (traceback,) = output["traceback"][:1]
+    assert traceback.startswith(shown)
+    assert (len(output["traceback"]) == 1) == (not setting)
