@@ -1,6 +1,7 @@
 """Notebook 13's capsules, with the notebook's own functions, against sums written out, and its lesson in small."""
 
 import ast
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,12 +14,13 @@ from utils.storage import SAMPLE
 
 NOTEBOOK = next(path for path in NOTEBOOKS if path.name.startswith("13"))
 FUNCTIONS = {"squash", "length", "route", "margin_loss", "capsule_network", "decoder", "cnn", "exchanged"}
-FUNCTIONS |= {"capsule_work", "moved", "overlaid"}
+FUNCTIONS |= {"capsule_work", "moved", "overlaid", "shifting"}
 
 
 @pytest.fixture(scope="module")
 def notebook():
     around = {"keras": keras, "layers": layers, "ops": ops, "np": np, "CNN_SIZE": (24, 48, 250)}
+    around |= {"SHIFT": 0, "run": SimpleNamespace(seed=42)}
     for cell in code_cells(read(NOTEBOOK)):  # `definitions` takes functions alone
         for node in ast.parse(source(cell)).body:
             if isinstance(node, ast.ClassDef):
@@ -110,3 +112,14 @@ def test_both_networks_learn(notebook, name):
     model.fit(X[:600], np.eye(10, dtype="float32")[y[:600]], batch_size=16, epochs=3, verbose=0)
     answers = ops.convert_to_numpy(model(X[600:], training=False)).argmax(axis=1)
     assert np.mean(answers == y[600:]) > 0.35
+
+
+def test_at_full_scale_training_images_are_moved_by_whole_pixels(notebook):
+    assert notebook["shifting"]() == [], "not in the sample"
+    (layer,) = definitions(NOTEBOOK, {"shifting"}, {**notebook, "SHIFT": 2})["shifting"]()
+    image = np.zeros((200, 28, 28, 1), "float32")
+    image[:, 14, 14] = 1
+    assert np.array_equal(ops.convert_to_numpy(layer(image, training=False)), image)
+    places = np.argwhere(ops.convert_to_numpy(layer(image, training=True)))[:, 1:3] - 14
+    assert len(places) == 200, "one pixel stays one pixel"
+    assert {*places[:, 0]} == {*places[:, 1]} == {-2, -1, 0, 1, 2}
