@@ -337,7 +337,7 @@ def test_no_weights_anywhere(folder, tmp_path):
         f"VGG16, pretrained on ImageNet, without its top ({name}) was not found",
         f"COURSE_DATA={folder}: no {name} there",
         f"Keras's cache: no {tmp_path / 'keras' / 'models' / name}",
-        "download: http://127.0.0.1:9/vgg16/",
+        "download: URL fetch failure on http://127.0.0.1:9/vgg16/",
         "Two ways out: set COURSE_DATA",
     ):
         assert part in str(caught.value)
