@@ -238,10 +238,12 @@ def test_all_devices_are_one_on_other_backends(monkeypatch, capsys):
 
 
 TWO_DEVICES = """
-import keras, numpy as np
+import pathlib
+import sys
+import keras
+import numpy as np
 from utils import results
 from utils.run import Run
-import pathlib, sys
 results.BUILD = pathlib.Path(sys.argv[1])
 run = Run("02_test")
 rng = np.random.default_rng(0)

@@ -51,7 +51,7 @@ def find_solutions(number: str = "") -> list[Path]:
     """Paths of the notebooks with solutions to the exercises, or of one notebook's. Raises SettingError where it has none."""
     found = sorted((ROOT / "solutions").glob(f"{number.strip() or '[0-9][0-9]'}_solutions.ipynb"))
     if not found:
-        raise SettingError(f"There are no solutions to notebook {number}.")
+        raise SettingError(f"NB=solutions/{number}: there is no solutions/{number or 'NN'}_solutions.ipynb.")
     return found
 
 

@@ -21,7 +21,7 @@ logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing"
 
 if keras.backend.backend() == "jax":
     # These layers ask not to be compiled, for TensorFlow's sake. On JAX a model with one of them would then run
-    # operation by operation: five times slower on a CPU, forty times on a GPU.
+    # operation by operation, many times slower: benchmarks/compiled_augmentation.py.
     for _layer in (keras.layers.RandomRotation, keras.layers.RandomTranslation, keras.layers.RandomZoom):
         _layer.supports_jit = property(lambda self: True, lambda self, value: None)
 
