@@ -112,12 +112,13 @@ YEARS = {
         for year in (2014, 2015, 2016)
     }
 }
-# Two recipes, with and without augmentation: at the sample scale not every network goes through all four, and none longer.
+# Two recipes, with and without augmentation: at the sample scale not every network goes through all four, none trains
+# longer, and neither curves nor single answers are recorded.
 COMBINATIONS = {
     "03_cifar10_image_classification": {
         f"{what}{network}{augmented}{recipe}"
-        for what in ("", "Curve of ")
-        for network in ("Feedforward", "CNN", "AlexNet")
+        for what in ("", "Curve of ", "Answers of ")
+        for network in ("Logistic regression", "Feedforward", "CNN", "AlexNet")
         for augmented in ("", " + augmentation")
         for recipe in ("", ", our recipe", ", our recipe, 60 epochs")
     }
