@@ -114,10 +114,10 @@ ONLY_FULL = {
     # Prices have more test years at full scale, and the networks of the paper's size are trained.
     "10_price_charts": {f"{model}, {year}" for model in FIVE_DAYS for year in (2014, 2015, 2016)}
     | {f"{model}, {weights} weights" for model in LONG for weights in ("equal", "dollar volume")}
-    | {f"{model}, charts with 20 days" for model in ("Always up", *FIVE_DAYS)}
+    | {f"{model}, where 20 days are known" for model in ("Always up", *FIVE_DAYS)}
     | {
         f"{LONG[0]} ahead of {other}"
-        for other in (LONG[1], *(f"{m}, charts with 20 days" for m in FIVE_DAYS))
+        for other in (LONG[1], *(f"{m}, where 20 days are known" for m in FIVE_DAYS))
     },
 }
 # The base of these ends elsewhere at full scale, so that models of the same name have other parameters.
