@@ -72,6 +72,15 @@ def test_only_known_tags(path):
         assert set(cell["metadata"].get("tags", [])) <= {IGNORED, TAG}
 
 
+@numbered
+def test_one_figure_stands_in_the_readme(path):
+    tagged = [cell for cell in code_cells(read(path)) if TAG in cell["metadata"].get("tags", [])]
+    pictures = [
+        output for cell in tagged for output in cell["outputs"] if "image/png" in output.get("data", {})
+    ]
+    assert (len(tagged), len(pictures)) == (1, 1)
+
+
 @stored
 def test_output_records_are_small(path):
     for i, output in outputs(path):

@@ -1,4 +1,4 @@
-"""The README's picture: the stored figures of all cells tagged `contact-sheet`, in two columns."""
+"""The README's picture: the stored figures of all cells tagged `contact-sheet`, in columns."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from utils.storage import ROOT, write_bytes
 
 SHEET = ROOT / "results" / "contact_sheet.png"
 TAG = "contact-sheet"
-WIDTH, GAP = 600, 24  # of a column, and between figures, in pixels
+COLUMNS, WIDTH, GAP = 3, 440, 20  # the last two: of a column, and between figures, in pixels
 
 
 def tagged() -> list[Image.Image]:
@@ -30,13 +30,13 @@ def tagged() -> list[Image.Image]:
 
 
 def update() -> None:
-    """Renew results/contact_sheet.png: each figure goes below the shorter column."""
-    columns, heights = ([], []), [GAP, GAP]
+    """Renew results/contact_sheet.png: each figure goes below the shortest column."""
+    columns, heights = [[] for _ in range(COLUMNS)], [GAP] * COLUMNS
     for figure in tagged():
-        shorter = heights.index(min(heights))
-        columns[shorter].append((figure, heights[shorter]))
-        heights[shorter] += figure.height + GAP
-    sheet = Image.new("RGB", (2 * WIDTH + 3 * GAP, max(heights)), "white")
+        shortest = heights.index(min(heights))
+        columns[shortest].append((figure, heights[shortest]))
+        heights[shortest] += figure.height + GAP
+    sheet = Image.new("RGB", (COLUMNS * (WIDTH + GAP) + GAP, max(heights)), "white")
     for i, column in enumerate(columns):
         for figure, top in column:
             sheet.paste(figure, (GAP + i * (WIDTH + GAP), top))
