@@ -42,7 +42,7 @@ export PYTHONUNBUFFERED := 1
 export HOME := $(or $(HOME),/tmp)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lab site full record refresh lock clean
+.PHONY: help install run test test-all claims lab site full record refresh lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -80,6 +80,11 @@ test-all: test  ## the same, solutions, and the site and JupyterLab in a browser
 	@echo "Solutions"; $(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 $(SOLUTIONS)
 	@echo "The site and JupyterLab in a browser"
 	@$(BIN)/python -m pytest -q browser
+
+comma := ,
+claims: install  ## whether what the notebooks claim holds with other random numbers, those of SEEDS
+	@for seed in $(subst $(comma), ,$(SEEDS)); do COURSE_SEED=$$seed $(BIN)/python -m tools.run "$(or $(NB),all)" || exit 1; done
+	@$(BIN)/python -m pytest -q tests/test_values.py -k claims
 
 lab: install  ## JupyterLab
 	@$(BIN)/jupyter lab
