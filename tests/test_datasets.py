@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import threading
 import zipfile
 from contextlib import suppress
@@ -63,7 +64,11 @@ def serve(monkeypatch):
     """A local HTTP server in the publisher's place that answers every request with what it is told."""
     servers = []
 
-    def start(body: bytes, content_type="application/octet-stream", claimed_length=None, elsewhere=""):
+    done = threading.Event()
+
+    def start(
+        body: bytes, content_type="application/octet-stream", claimed_length=None, elsewhere="", silent=False
+    ):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 self.send_response(302 if elsewhere and self.path != "/moved" else 200)
@@ -74,6 +79,8 @@ def serve(monkeypatch):
                 self.end_headers()
                 with suppress(OSError):  # who asked may have had enough
                     self.wfile.write(body)  # and hangs up, early where more was claimed
+                if silent:
+                    done.wait()
 
             def log_message(self, *args):
                 pass
@@ -85,6 +92,7 @@ def serve(monkeypatch):
         monkeypatch.setattr(datasets, "MNIST", replace(datasets.MNIST, url=url))
 
     yield start
+    done.set()
     for server in servers:
         server.shutdown()
         server.server_close()
@@ -236,6 +244,16 @@ def test_interrupted_download(cache, published, serve, claimed):
     with pytest.raises(DataError, match="download: "):
         load_mnist(FakeRun("full"))
     assert left_in(cache) == []
+
+
+def test_a_server_that_falls_silent_is_given_up(cache, published, serve, monkeypatch):
+    monkeypatch.setattr(published_files, "SILENT", 0.3)
+    whole = published.read_bytes()
+    serve(whole[: len(whole) // 2], claimed_length=len(whole), silent=True)
+    with pytest.raises(DataError, match=r"download: .*timed out"):
+        load_mnist(FakeRun("full"))
+    assert left_in(cache) == []
+    assert socket.getdefaulttimeout() is None
 
 
 def test_server_that_answers_with_html(cache, published, serve):

@@ -3,13 +3,17 @@
 import fnmatch
 import json
 import os
+import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from utils.storage import SAMPLE, DataError, digests_of, files_in, sha256_of, sha256_of_names
+
+SILENT = 60.0  # seconds after which a server that sends nothing more is given up
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def find(published: Published) -> Found:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # What arrives is renamed into the cache only when it is whole and its hash is right.
-        with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
+        with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial, _patient_for(SILENT):
             downloaded = keras.utils.get_file(
                 published.filename,
                 published.url,
@@ -123,6 +127,17 @@ def find(published: Published) -> Found:
         return Found(cached, published.name, published.sha256 or sha256_of(cached))
 
     raise not_found(published.name, " or ".join(wanted), looked)
+
+
+@contextmanager
+def _patient_for(seconds: float) -> Iterator[None]:
+    """Connections made meanwhile wait for so long and no longer; get_file itself would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def described(path: Path, published: Published | None = None) -> Found:
