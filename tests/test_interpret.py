@@ -19,7 +19,7 @@ NOTEBOOK = definitions(
     ROOT / "05_bottleneck_features.ipynb",
     {"saliency", "occlusion", "grad_cam"},
     {
-        "keras": keras,
+        "ops": ops,
         "np": np,
         "product": product,
         "interpret": interpret,

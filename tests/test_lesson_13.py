@@ -60,7 +60,7 @@ def test_the_layer_routes_as_the_paper_says(notebook, rounds):
 
 
 def test_rounds_matter(notebook):
-    votes = np.random.default_rng(0).normal(size=(5, 1, 2, 6)).astype("float32")
+    votes = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(5, 1, 2, 6)).astype("float32"))
     one, three = (ops.convert_to_numpy(notebook["route"](votes, rounds)) for rounds in (1, 3))
     assert np.abs(one - three).max() > 0.05
 
@@ -74,11 +74,12 @@ def test_squash_keeps_the_direction_and_stays_below_one(notebook):
 
 
 def test_margin_loss(notebook):
-    present, lengths = np.array([[1.0, 0, 0]]), np.array([[0.5, 0.3, 0.05]])
-    assert float(notebook["margin_loss"](present, lengths)[0]) == pytest.approx(0.4**2 + 0.5 * 0.2**2)
-    assert float(notebook["margin_loss"](present, np.array([[0.95, 0.1, 0]]))[0]) == pytest.approx(
-        0, abs=1e-12
-    )
+    def loss(lengths):
+        present = [[1.0, 0, 0]]
+        return float(notebook["margin_loss"](*map(ops.convert_to_tensor, (present, [lengths])))[0])
+
+    assert loss([0.5, 0.3, 0.05]) == pytest.approx(0.4**2 + 0.5 * 0.2**2)
+    assert loss([0.95, 0.1, 0.0]) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_papers_sizes_and_a_fair_opponent(notebook):

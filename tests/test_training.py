@@ -1,11 +1,11 @@
-"""A model that starts again trains as a new one does."""
+"""A model that starts again trains as a new one does, and several steps at once are a matter of speed alone."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from utils.training import start_again
+from utils.training import start_again, steps_at_once
 
 
 def network(units: int = 4) -> keras.Model:
@@ -53,3 +53,14 @@ def test_another_architecture_is_refused():
     model.compile("adam", "mse")
     with pytest.raises(ValueError):
         start_again(model, keras.Sequential([keras.Input((3,)), layers.Dense(1)]))
+
+
+def test_steps_at_once_give_the_weights_of_single_ones():
+    single, several = network(), network()
+    several.set_weights(single.get_weights())
+    single.compile("sgd", "mse")
+    several.compile("sgd", "mse", steps_per_execution=steps_at_once(2))  # on PyTorch more than 1 is refused
+    losses(single)
+    losses(several)
+    for one, other in zip(single.get_weights(), several.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)

@@ -17,3 +17,12 @@ def start_again(model: keras.Model, fresh: keras.Model) -> None:
     now = [*model.variables, *model.optimizer.variables]
     for variable, value in zip(now, [*fresh.variables, *optimizer.variables], strict=True):
         variable.assign(keras.ops.copy(value))  # JAX gives a model's arrays away when it trains: share none
+
+
+def steps_at_once(number: int) -> int:
+    """The number where Keras can train so many batches in one call, else 1: for `compile(steps_per_execution=…)`.
+
+    The callbacks then look on less often, which saves small networks much of their time. On PyTorch Keras refuses
+    any number but 1.
+    """
+    return 1 if keras.backend.backend() == "torch" else number
