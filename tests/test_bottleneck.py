@@ -93,6 +93,13 @@ def other_output(network):
     return network._replace(model=model)
 
 
+def other_pooling(network):
+    """The same weights and the same shape."""
+    pooling = keras.layers.AveragePooling2D(2, name="pool")
+    model = keras.Sequential([keras.Input((None, None, 3)), *network.model.layers[:-1], pooling])
+    return network._replace(model=model)
+
+
 @pytest.mark.parametrize(
     ("change", "images", "layer"),
     [
@@ -103,12 +110,13 @@ def other_output(network):
         (other_weights, IMAGES, None),
         (other_statistics, IMAGES, None),
         (other_output, IMAGES, None),
+        (other_pooling, IMAGES, None),
         (lambda n: n._replace(preprocess=Preprocess(127.5)), IMAGES, None),
         (None, IMAGES, "pool"),
     ],
     ids=[
-        "order", "dtype", "fewer images", "shape of the images", "weights", "statistics", "output", "preprocessing",
-        "layer",
+        "order", "dtype", "fewer images", "shape of the images", "weights", "statistics", "output", "pooling",
+        "preprocessing", "layer",
     ],
 )  # fmt: skip
 def test_features_of_anything_else_are_made_anew(network, build, capsys, change, images, layer):

@@ -23,7 +23,7 @@ def bottleneck_features(
     under which the features are kept, for example "05-sample-train"; each backend has files of its own.
     layer: name of a layer, by default the network's output. Returns float32, (n, *shape of the layer's output).
 
-    The file's name goes on with the hash of images, weights, layer and preprocessing, so that features of anything
+    The file's name goes on with the hash of images, weights, the layers that have none, layer and preprocessing, so that features of anything
     else are never taken for these; they take the place of those kept under this cache before. A damaged file is made
     anew, and one line says so. Who asks while another process makes them waits.
 
@@ -50,6 +50,7 @@ def bottleneck_features(
         weights=sha256_of_array(*(keras.ops.convert_to_numpy(weight) for weight in model.weights)),
         layer=layer or "output",
         shape=str(shape),
+        layers=str(_without_weights(model)),
         preprocessing=_described(network),
     )  # fmt: skip
     with locked(folder / prefix):
@@ -63,6 +64,20 @@ def bottleneck_features(
                 file.create_dataset("features", data=features, fletcher32=True)
             remove_earlier(target)
     return features
+
+
+def _without_weights(model: keras.Model) -> list[tuple[str, dict]]:
+    """The layers without weights, such as resizing, with their settings but for their names, which count the models."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += _without_weights(layer)
+        elif not layer.weights:
+            settings = {
+                key: value for key, value in layer.get_config().items() if key not in ("name", "dtype")
+            }
+            found.append((type(layer).__name__, settings))
+    return found
 
 
 def _described(network: Network) -> str:
