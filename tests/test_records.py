@@ -13,7 +13,6 @@ from utils.results import MEASURED_SAMPLE, RECORDED
 from utils.storage import read_json
 
 STAGES = tuple(f"stage {i}" for i in range(2, 8))
-LONG = ("20-day CNN", "5-day CNN, as wide")
 FIVE_DAYS = ("2-D CNN on charts", "Boosted trees, rescaled")
 
 
@@ -113,14 +112,9 @@ ONLY_FULL = {
     | {f"EfficientNet-Lite0 on objects, {part}" for part in ("new layer only", "stages 4 to 7 trained")},
     "09_after_alexnet": {"Residual network"}
     | {f"14 layers, {kind}, with batch normalisation" for kind in ("plain", "shortcuts")},
-    # Prices have more test years at full scale, and the networks of the paper's size are trained.
+    # Prices have more test years at full scale, and the CNNs that compare 5 with 20 days are trained.
     "10_price_charts": {f"{model}, {year}" for model in FIVE_DAYS for year in (2014, 2015, 2016)}
-    | {f"{model}, {weights} weights" for model in LONG for weights in ("equal", "dollar volume")}
-    | {f"{model}, where 20 days are known" for model in ("Always up", *FIVE_DAYS)}
-    | {
-        f"{LONG[0]} ahead of {other}"
-        for other in (LONG[1], *(f"{m}, where 20 days are known" for m in FIVE_DAYS))
-    },
+    | {f"2-D CNN, {view}" for view in ("5 days", "20 days", "20 days ahead of 5")},
 }
 # The base of these ends elsewhere at full scale, so that models of the same name have other parameters.
 RESHAPED = {"06_transfer_learning", "09_after_alexnet", "13_capsule_networks"}

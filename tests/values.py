@@ -295,6 +295,9 @@ CLAIMS = {
         (f"{CHARTS_10}, as they are", f"{CHARTS_10}, without volume", "auc_within", 0.002),
         (f"{CHARTS_10}, as they are", f"{CHARTS_10}, mirrored", "auc_within", 0.08),
         (f"{CHARTS_10}, as they are", f"{CHARTS_10}, upside down", "auc_within", 0.08),
+        ("Boosted trees, 5 days", "Boosted trees, 20 days", "test_auc_within", 0.015),
+        ("Logistic regression, 5 days", "Logistic regression, 20 days", "test_auc_within", -0.02),  # level
+        ("Logistic regression, 20 days", "Logistic regression, 5 days", "test_auc_within", -0.02),
     ],
     "08_svhn_object_detection": [
         (f"{SMALL} our recipe", "Always the same", "test_sequence_accuracy", 0.35),
