@@ -23,9 +23,9 @@ def bottleneck_features(
     under which the features are kept, for example "05-sample-train"; each backend has files of its own.
     layer: name of a layer, by default the network's output. Returns float32, (n, *shape of the layer's output).
 
-    The file's name goes on with the hash of images, weights, the layers that have none, layer and preprocessing, so that features of anything
-    else are never taken for these; they take the place of those kept under this cache before. A damaged file is made
-    anew, and one line says so. Who asks while another process makes them waits.
+    The file's name goes on with the hash of images, weights, the layers that have none, layer and preprocessing, so
+    that features of anything else are never taken for these; they take the place of those kept under this cache
+    before. A damaged file is made anew, and one line says so. Who asks while another process makes them waits.
 
     Raises ValueError for images of another shape, an unknown layer, or a cache that is no plain name; DataError where
     the file cannot be written.
@@ -67,15 +67,15 @@ def bottleneck_features(
 
 
 def _without_weights(model: keras.Model) -> list[tuple[str, dict]]:
-    """The layers without weights, such as resizing, with their settings but for their names, which count the models."""
+    """The layers without weights, such as resizing, and their settings that say what they give."""
     found = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             found += _without_weights(layer)
         elif not layer.weights:
-            settings = {
-                key: value for key, value in layer.get_config().items() if key not in ("name", "dtype")
-            }
+            settings = layer.get_config()
+            for key in ("name", "dtype", "trainable"):  # names count the models
+                settings.pop(key, None)
             found.append((type(layer).__name__, settings))
     return found
 
