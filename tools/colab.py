@@ -27,8 +27,8 @@ LINK = (
 )
 ANY_LINK = re.compile(r"\n\n\[Open in Colab\]\(https://colab\.research\.google\.com/[^\n]*")
 CELL = """\
-# Google Colab opens a notebook without the rest of the course: this cell fetches it there.
-# Choose scale and seed first. Anywhere else than on Colab, the cell does nothing.
+# Google Colab opens a notebook without the rest of the course. This cell fetches it;
+# choose scale and seed before you run it. Anywhere else it does nothing.
 import sys
 
 if "google.colab" in sys.modules:
