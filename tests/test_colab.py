@@ -136,9 +136,10 @@ import json, os, pathlib, sys
 cell, where, times, answer = sys.argv[1:]
 if where == "Colab":
     import google.colab
+code = pathlib.Path(cell).read_text(encoding="utf-8")
 before = os.getcwd(), dict(os.environ), list(sys.path), set(sys.modules)
 for _ in range(int(times)):
-    exec(pathlib.Path(cell).read_text(encoding="utf-8"), names := {})
+    exec(code, {})
 same = before == (os.getcwd(), dict(os.environ), list(sys.path), set(sys.modules))
 state = {"folder": os.getcwd(), "path": sys.path[:1], "same": same}
 state |= {name: os.environ.get(name) for name in ("COURSE_SCALE", "COURSE_SEED")}
