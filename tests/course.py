@@ -4,6 +4,8 @@ import ast
 import json
 from pathlib import Path
 
+from tools.colab import CELL_ID
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(ROOT.glob("[0-9][0-9]_*.ipynb"))
 SOLUTIONS = sorted((ROOT / "solutions").glob("[0-9][0-9]_solutions.ipynb"))
@@ -19,7 +21,8 @@ def source(cell: dict) -> str:
 
 
 def code_cells(notebook: dict) -> list[dict]:
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    """The course's own: without the cell that fetches the course on Colab, if tools/colab.py has put it in."""
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and cell.get("id") != CELL_ID]
 
 
 def is_compared(cell: dict) -> bool:

@@ -28,7 +28,7 @@ def test_is_valid(path):
 
 @stored
 def test_executed_from_top_to_bottom(path):
-    cells = code_cells(read(path))
+    cells = [cell for cell in read(path)["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
 
 

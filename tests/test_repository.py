@@ -37,6 +37,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }  # import name -> distribution, where they differ
 OWN = {"benchmarks", "sample", "utils", "tools", "course", "values", "weights", "torch_files", "conftest"}
+OWN |= {"test_notebooks", "test_notebook_diffs"}  # tests whose functions another test calls
 
 
 def tracked(*patterns: str) -> list[str]:

@@ -16,15 +16,17 @@ import nbformat
 from filelock import FileLock, Timeout
 
 from tools import notebooks
+from tools.colab import CELL_ID
 from utils import results
 from utils.settings import SettingError, checked_seeds
 from utils.storage import read_json, write_json
 
 
 def code_hash(path: Path) -> str:
-    """SHA-256 of a notebook's code cells: which code produced a result."""
+    """SHA-256 of a notebook's code cells, without the one for Colab: which code produced a result."""
     cells = nbformat.read(path, as_version=4).cells
-    return hashlib.sha256("\n".join(c.source for c in cells if c.cell_type == "code").encode()).hexdigest()
+    sources = [cell.source for cell in cells if cell.cell_type == "code" and cell.get("id") != CELL_ID]
+    return hashlib.sha256("\n".join(sources).encode()).hexdigest()
 
 
 def write_page(executed: nbformat.NotebookNode, name: str, note: str) -> str:

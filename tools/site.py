@@ -16,6 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tools import notebooks, readme_table
+from tools.colab import CELL_ID
 from tools.contact_sheet import TAG
 from utils.storage import BUILD, ROOT, write_bytes, write_text
 
@@ -64,6 +65,11 @@ def without_repository_links(notebook: NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\[([^\]]+)\]\((?:\w+/)?[A-Z]+\.md\)", r"\1", cell.source)
+
+
+def without_colab_cell(notebook: NotebookNode) -> None:
+    """Leave out the cell that fetches the course on Colab: nobody executes a page."""
+    notebook.cells = [cell for cell in notebook.cells if cell.get("id") != CELL_ID]
 
 
 def with_descriptions(notebook: NotebookNode) -> None:
@@ -117,6 +123,7 @@ def lay_out() -> None:
         SOURCE / "results.md", results.replace("<!-- results -->", readme_table.all_results(folder=""))
     )
     for name, notebook in pages.items():
+        without_colab_cell(notebook)
         without_repository_links(notebook)
         with_glossary_links(notebook, terms)
         with_descriptions(notebook)
