@@ -253,11 +253,18 @@ model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Fl
 model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 losses = model.fit(images, labels, batch_size=16, epochs=2, shuffle=False, verbose=0).history["loss"]
 print(run.n_devices, *losses)
+checkpoint = pathlib.Path(sys.argv[1], "of_two.weights.h5")
+if run.n_devices > 1:
+    model.set_weights([1.5 * weights for weights in model.get_weights()])  # so that reading them tells
+    model.save_weights(checkpoint)
+elif checkpoint.exists():
+    model.load_weights(checkpoint)
+np.save(pathlib.Path(sys.argv[1], f"said_by_{run.n_devices}.npy"), model.predict(images, batch_size=16, verbose=0))
 """
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="Keras divides batches on JAX alone")
-def test_two_devices_train_as_one(tmp_path):
+def test_two_devices_train_as_one_and_one_reads_their_checkpoint(tmp_path):
     def trained(**env):
         flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
         command = [sys.executable, "-c", TWO_DEVICES, tmp_path]
@@ -270,3 +277,6 @@ def test_two_devices_train_as_one(tmp_path):
     assert (one[0], two[0]) == (1, 2)
     assert "2 × CPU" in banner
     assert two[1:] == pytest.approx(one[1:], rel=1e-5)
+    trained()  # reads the two devices' checkpoint
+    said_by_one, said_by_two = (np.load(tmp_path / f"said_by_{n}.npy") for n in (1, 2))
+    np.testing.assert_allclose(said_by_one, said_by_two, rtol=1e-5, atol=1e-6)
