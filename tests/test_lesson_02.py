@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from course import NOTEBOOKS, definitions
 from keras import layers
-from scipy.stats import trim_mean
+from scipy.stats import sem, trim_mean
 from scipy.stats.mstats import trimmed_stde
 
 from utils.storage import SAMPLE
@@ -93,7 +93,8 @@ def beyond_two_standard_errors(differences: np.ndarray) -> bool:
     Its standard error is that of Yuen (Biometrika, 1974): the trimmed values count as the outermost that are left.
     """
     share = len(differences) // 5 / len(differences)
-    return trim_mean(differences, share) > 2 * trimmed_stde(differences, (share, share))
+    error = trimmed_stde(differences, (share, share)) if share else sem(differences)
+    return trim_mean(differences, share) > 2 * error
 
 
 def test_lenet5_is_ahead(measured):
