@@ -46,7 +46,7 @@ export HOME := $(or $(HOME),/tmp)
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
-	@echo "  options: NB=02 or NB=02,08 or NB=all · SEEDS=42,43,44 · BACKEND=jax or torch · GPU=1 (CUDA, Linux)"
+	@echo "  options: NB=02 or NB=02,08 or NB=all or NB=solutions/03 (refresh) · SEEDS=42,43,44 · BACKEND=jax or torch · GPU=1 (CUDA, Linux) · PYTHON=python3.12"
 
 install: $(VENV)/.installed  ## build the environment from the hashed lock (about 600 MB to download, once)
 
@@ -82,7 +82,8 @@ test-all: test  ## the same, solutions, and the site and JupyterLab in a browser
 	@$(BIN)/python -m pytest -q browser
 
 comma := ,
-claims: install  ## whether what the notebooks claim holds with other random numbers, those of SEEDS
+claims: install  ## whether the claims of tests/values.py hold with other random numbers, those of SEEDS
+	@rm -rf build/results/sample
 	@for seed in $(subst $(comma), ,$(SEEDS)); do COURSE_SEED=$$seed $(BIN)/python -m tools.run "$(or $(NB),all)" || exit 1; done
 	@$(BIN)/python -m pytest -q tests/test_values.py -k claims
 
@@ -111,7 +112,9 @@ lock:  ## regenerate requirements*.txt from pyproject.toml (needs uv); UPGRADE=1
 	@file=requirements-torch.txt; uv pip compile --quiet pyproject.toml --extra torch --group read --group check --group site --universal --fork-strategy fewest \
 	  --no-emit-index-url --no-annotate -c requirements.txt --custom-compile-command "make lock; pip adds CUDA where PyTorch's wheel asks for it" $(if $(UPGRADE),--upgrade) -o $$file; \
 	  grep -vE '^(nvidia-|cuda-|triton==)' $$file > $$file.part && mv $$file.part $$file && echo "$$file"
+	@$(PYTHON) -m tools.hook_versions
 
-clean:  ## remove what was generated (not the environments, not full-scale results)
-	@rm -rf build/html build/site build/site-source build/screenshots build/logs build/checkpoints build/results/sample .pytest_cache .ruff_cache
+clean:  ## remove what was generated (not the environments, not what full-scale runs left)
+	@rm -rf build/html/*.html build/html/runs.json build/site build/site-source build/screenshots build/logs build/results/sample .pytest_cache .ruff_cache
+	@rm -rf build/features build/svhn build/digit_scenes build/tensorboard
 	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -6,10 +6,11 @@ import tqdm  # noqa: F401  (reads its variable when it is imported)
 
 from tools.order import collected
 from tools.threads import pinned
+from utils.settings import VARIABLES
 
 os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
 # The stored outputs are those of the sample scale and seed 42, whatever the caller's shell says.
-for variable in ("COURSE_SCALE", "COURSE_SEED", "COURSE_DATA"):
+for variable in VARIABLES:
     os.environ.pop(variable, None)
 
 # One thread each: trained numbers depend on their number, make refresh takes one, and side by side it is faster.

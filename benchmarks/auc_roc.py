@@ -1,16 +1,13 @@
 """What auc_roc costs in training: seconds an epoch against keras.metrics.AUC with its 200 thresholds, and no metric.
 
-python benchmarks/auc_roc.py
+python -m benchmarks.auc_roc
 """
 
-import sys
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.metrics import auc_roc
 
 ROWS, BATCH, REPEATS = 64_000, 64, 3

@@ -1,15 +1,12 @@
 """Pictures of a layer's filters: several at once, one at a time, and with a new function a filter, as the chapter does.
 
-python benchmarks/filter_visualisation.py
+python -m benchmarks.filter_visualisation
 """
 
-import sys
 import time
-from pathlib import Path
 
 import keras
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.interpret import visualise_filters
 from utils.slim_vgg16 import slim_vgg16
 

@@ -1,6 +1,6 @@
 """Memory and time of loading a table as large as WIKI/PRICES, against pandas.read_csv of the whole file.
 
-python benchmarks/load_prices.py [ROWS]
+python -m benchmarks.load_prices [ROWS]
 
 Writes a simulated table of 15 million rows and 14 columns (1.7 GB) to a temporary folder, and reads it in a process
 of its own each way, since a process's peak memory never falls. Baseline: `pandas.read_csv(path)`, then the last row
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.prices import month_end_closes
 
 HEADER = "ticker,date,open,high,low,close,volume,ex-dividend,split_ratio,adj_open,adj_high,adj_low,adj_close,adj_volume\n"
@@ -51,7 +50,7 @@ def all_at_once(path: Path) -> pd.DataFrame:
 
 def measured(way: str, path: Path) -> tuple[float, float, str]:
     """Seconds, peak memory in GB, and what was read, of this script run with the name of a function."""
-    command = [sys.executable, __file__, "--way", way, str(path)]
+    command = [sys.executable, "-m", "benchmarks.load_prices", "--way", way, str(path)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\t")
     return float(output[0]), float(output[1]), output[2].strip()
 

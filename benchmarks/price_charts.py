@@ -1,14 +1,12 @@
 """Charts of five days, drawn all at once, against a loop that draws pixel by pixel, and against Matplotlib.
 
-python benchmarks/price_charts.py
+python -m benchmarks.price_charts
 
 Baselines: the same pixels set in a plain loop over charts and days (2,000 charts, and a check that they are the same),
 and a Matplotlib figure of 15 × 32 pixels for each chart, as vlines, hlines and bars (200 charts).
 """
 
-import sys
 import time
-from pathlib import Path
 
 import matplotlib
 
@@ -16,7 +14,6 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.charts import AVERAGE, SIZES, areas, chart_windows, render, rescaled
 
 CHARTS, PLAIN, DRAWN = 100_000, 2_000, 200

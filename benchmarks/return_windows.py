@@ -1,6 +1,6 @@
 """Windows of lagged returns against the chapter's way, and the whole from CSV to features.
 
-python benchmarks/return_windows.py [PRICES.csv]
+python -m benchmarks.return_windows [PRICES.csv]
 
 Baseline: the chapter's loop, which concatenates one transposed frame a period. Both build, from the same panel of
 weekly returns (460 periods x 3,118 stocks, 52 lags and the return to predict), a frame with one row a period and stock.
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.prices import complete_returns, lagged, month_end_closes
 
 PERIODS, STOCKS, LAGS = 460, 3_118, 52

@@ -27,8 +27,10 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from tools.threads import pinned
+from utils.settings import VARIABLES
+
 ROOT = Path(__file__).resolve().parent.parent
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 TESTS = "tests"
 
 
@@ -63,12 +65,11 @@ def reference() -> float:
 
 def environment(root: Path) -> dict[str, str]:
     """The environment of what runs in a copy of the course: its own modules, one thread, the sample scale."""
-    ours = {"COURSE_SCALE", "COURSE_SEED", "COURSE_DATA"}
-    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     return (
         inherited
-        | dict.fromkeys(THREADS, "1")
+        | pinned(1)
         | {"PYTHONPATH": str(root), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
     )
 
@@ -106,8 +107,7 @@ def copy_of(commit: str | None, folder: Path) -> Path:
 def notebook_seconds(root: Path, number: str) -> float:
     """CPU-seconds of the kernel that executes a notebook, from its start to its end. Exits where a cell fails."""
     (path,) = root.glob(f"{number}_*.ipynb")
-    for made in ("svhn", "features", "results", "checkpoints"):
-        shutil.rmtree(root / "build" / made, ignore_errors=True)
+    shutil.rmtree(root / "build", ignore_errors=True)
     client = NotebookClient(
         nbformat.read(path, as_version=4),
         timeout=None,

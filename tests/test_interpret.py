@@ -277,16 +277,6 @@ def test_strongest_images_first():
     assert len(interpret.strongest(model, images, "same", RED, n=9)[0]) == 7
 
 
-def test_first_filters_are_pictures_of_the_kernel():
-    model = small_network()
-    filters = interpret.first_filters(model)
-    kernel = np.asarray(model.get_layer("first").get_weights()[0])
-    assert filters.shape == (6, 3, 3, 3) and filters.min() >= 0 and filters.max() <= 1
-    np.testing.assert_allclose(np.sign(filters - 0.5), np.sign(np.moveaxis(kernel, -1, 0)))
-    with pytest.raises(ValueError, match="Conv2D"):
-        interpret.first_filters(keras.Sequential([keras.Input((4,)), layers.Dense(2)]))
-
-
 def test_filter_pictures_excite_their_filters():
     model, done = small_network(), []
     pictures, reached = interpret.visualise_filters(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,16 @@ def test_versions_that_differ_from_the_lock(monkeypatch):
     assert f"numpy {installed}" in report.versions()
     monkeypatch.setattr(report, "_locked", lambda: {"numpy": "0.1"})
     assert f"numpy {installed} (locked: 0.1)" in report.versions()
+
+
+@pytest.mark.parametrize(("folder", "lock"), [(".venv", ""), ("env", ""), (".venv-jax", "-jax")])
+def test_versions_are_held_against_the_lock_of_their_environment(monkeypatch, folder, lock):
+    monkeypatch.setattr(report.sys, "prefix", f"/course/{folder}")
+    pinned = re.findall(
+        r"(?m)^jax==([^ \\;]+)", (report.ROOT / f"requirements{lock}.txt").read_text(encoding="utf-8")
+    )
+    assert report._locked().get("jax") == (pinned[0] if pinned else None)
+    assert bool(pinned) == bool(lock)
 
 
 def test_a_missing_package_is_named(monkeypatch):

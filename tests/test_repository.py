@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools import readme_table
+from tools.hook_versions import with_locked
 from tools.refresh import NBSTRIPOUT
 from utils import results
 from utils.storage import SAMPLE, read_json, sha256_of
@@ -95,9 +96,17 @@ def test_hooks_run_the_locked_versions():
     for name, hook in hooks.items():
         tool = hook["entry"].split()[0]
         assert hook["additional_dependencies"] == [f"{tool}=={pins(LOCKS['tensorflow'])[tool]}"], (
-            f"{name}: write the version of requirements.txt into .pre-commit-config.yaml"
+            f"{name}: python -m tools.hook_versions writes the version of requirements.txt"
         )
     assert hooks["nbstripout-verify"]["entry"].split()[1:] == ["--verify", *NBSTRIPOUT]
+
+
+def test_make_lock_renews_the_hooks_versions():
+    hooks = "[ruff==0.1] # [nbstripout==0.2]\n"
+    lock = "nbstripout==0.9.1 \\\n    --hash=sha256:0\nruff==0.17.6 ; python_version > '3'\n"
+    assert with_locked(hooks, lock) == "[ruff==0.17.6] # [nbstripout==0.9.1]\n"
+    config = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert with_locked(config, (ROOT / LOCKS["tensorflow"]).read_text(encoding="utf-8")) == config
 
 
 def modules(code: str) -> set[str]:

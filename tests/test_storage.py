@@ -18,6 +18,7 @@ from utils.storage import (
     kept_as,
     locked,
     remove_earlier,
+    sha256_of,
     write_json,
     write_text,
 )
@@ -25,6 +26,15 @@ from utils.storage import (
 
 def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_hidden_files_do_not_change_a_folders_hash(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    before = sha256_of(tmp_path)
+    (tmp_path / ".DS_Store").write_text("what a file manager left")
+    assert sha256_of(tmp_path) == before
+    (tmp_path / "b.txt").write_text("b")
+    assert sha256_of(tmp_path) != before
 
 
 def test_atomic_replaces_the_file_at_the_end(tmp_path):

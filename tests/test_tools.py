@@ -89,6 +89,7 @@ def test_full_resumes_and_record_summarises(course, capsys):
         full.run_seed(notebook, seed)
     out = capsys.readouterr().out
     assert "seed 42: finished on" in out
+    assert "(D, B 1), skipped" in out
     assert "training 42" not in out
     assert "training 43" in out
     assert notebook.read_bytes() == before
@@ -114,6 +115,18 @@ def test_a_half_written_seed_is_run_again_and_never_recorded(course, capsys):
     assert not results.recorded_result("02_tiny")
     full.run_seed(course / "02_tiny.ipynb", 42)
     assert json.loads(seed_file(course, 42).read_text())["finished"]
+
+
+def test_full_goes_on_with_the_next_notebook_where_one_fails(course, monkeypatch, capsys):
+    write_notebook(course, CODE.replace("02_tiny", "03_other"), name="03_other")
+    (course / "02_tiny.ipynb").unlink()
+    write_notebook(course, "1 / 0", name="02_tiny")
+    monkeypatch.setattr(sys, "argv", ["full", "--seeds=42,43"])
+    with pytest.raises(SystemExit, match="Failed: 02_tiny;"):
+        full.main()
+    captured = capsys.readouterr()
+    assert captured.err.count("How far it got") == 1  # its second seed would fail, too
+    assert (seed_file(course, 43).parent / "03_other-seed43.json").exists()
 
 
 def test_changed_code_is_run_again_and_the_old_result_kept(course, capsys):

@@ -1,4 +1,8 @@
-"""What make calls: python -m tools.run, tools.full, tools.record, tools.refresh; they share the other modules."""
+"""Commands, each called as `python -m tools.NAME`.
+
+make calls run, full, record, refresh, site and hook_versions; colab, report, notebook_diffs and readme_walk are called by
+themselves. The other modules are what they share.
+"""
 
 import sys
 

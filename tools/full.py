@@ -40,10 +40,14 @@ def write_page(executed: nbformat.NotebookNode, name: str, note: str) -> str:
     return str(page)
 
 
+class SeedFailed(SystemExit):
+    """A notebook failed with a seed; the message says where, and where its page is."""
+
+
 def run_seed(path: Path, seed: int) -> None:
     """Execute one notebook with one seed; mark its result as finished; leave the executed page beside it.
 
-    A seed that another call is running is skipped: both would write to the same result.
+    A seed that another call is running is skipped: both would write to the same result. Raises SeedFailed.
     """
     result_path = results.run_path(path.stem, "full", seed)
     try:
@@ -65,7 +69,9 @@ def _run_seed(path: Path, seed: int, result_path: Path) -> None:
     except ValueError as error:
         sys.exit(str(error))
     if earlier.get("finished") and earlier.get("code") == code:
-        print(f"{path.stem}, seed {seed}: finished on {earlier['finished']}, skipped")
+        print(
+            f"{path.stem}, seed {seed}: finished on {earlier['finished']} ({results.data_and_backend(earlier)}), skipped"
+        )
         return
     if earlier.get("finished"):
         kept = result_path.with_suffix(f".{earlier['code'][:8]}.json.old")
@@ -84,7 +90,8 @@ def _run_seed(path: Path, seed: int, result_path: Path) -> None:
         )
     except notebooks.NotebookFailed as failure:
         note = notebooks.stopped(f"failed {failure.where}")
-        sys.exit(f"\n{failure}\nHow far it got: {write_page(failure.notebook, name, note)}")
+        page = write_page(failure.notebook, name, note)
+        raise SeedFailed(f"\n{failure}\nHow far it got: {page}") from None
     except KeyboardInterrupt:
         sys.exit(
             f"\nInterrupted in {path.name}, seed {seed}. Finished seeds are kept; the same command goes on "
@@ -123,9 +130,18 @@ def main() -> None:
     except SettingError as error:
         sys.exit(str(error))
     notebooks.check_build()
+    failed = []
     for path in paths:
-        for seed in seeds:
-            run_seed(path, seed)
+        try:
+            for seed in seeds:
+                run_seed(path, seed)
+        except SeedFailed as failure:  # the other notebooks may have what they need
+            if len(paths) == 1:
+                raise
+            print(failure, file=sys.stderr)
+            failed.append(path.stem)
+    if failed:
+        sys.exit(f"\nFailed: {', '.join(failed)}; what each of them said stands above.")
 
 
 if __name__ == "__main__":

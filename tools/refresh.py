@@ -20,7 +20,7 @@ from tools import contact_sheet, figures, notebooks, readme_table
 from tools.order import longest_first
 from tools.threads import pinned
 from utils import results
-from utils.settings import SettingError
+from utils.settings import VARIABLES, SettingError
 from utils.storage import read_json, write_bytes, write_json
 
 # Metadata that varies with the machine or the editor. CI runs the same with --verify.
@@ -75,7 +75,7 @@ async def renew(path: Path, free: asyncio.Semaphore, bar: tqdm) -> None:
     async with free:
         before = path.read_bytes()
         results.run_path(path.stem, "sample", SAMPLE_SEED).unlink(missing_ok=True)  # of an earlier run
-        settings = {"COURSE_SCALE": "sample", "COURSE_SEED": str(SAMPLE_SEED), "COURSE_DATA": ""}
+        settings = dict.fromkeys(VARIABLES, "") | {"COURSE_SCALE": "sample", "COURSE_SEED": str(SAMPLE_SEED)}
         executed = await notebooks.execute(
             path, on_cell=lambda cell, done: bar.update(done), **settings, **pinned(1)
         )

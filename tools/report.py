@@ -30,7 +30,7 @@ PACKAGES = (
     "ipykernel",
 )
 PACKAGES += ("nbclient", "nbconvert", "nbformat", "nbval", "pytest", "joblib")
-SETTINGS = ("COURSE_SCALE", "COURSE_SEED", "KERAS_BACKEND")  # shown
+SETTINGS = ("COURSE_SCALE", "COURSE_SEED", "COURSE_DEVICES", "KERAS_BACKEND")  # shown
 PLACES = ("COURSE_DATA", "KERAS_HOME")  # only whether they are set: their values are paths
 LAST_LINES = 15  # of a log
 PROBE = """
@@ -82,9 +82,11 @@ def versions() -> list[str]:
 
 
 def _locked() -> dict[str, str]:
-    """Versions that requirements.txt pins, by package."""
+    """Versions that the lock of this Python's environment pins, by package."""
+    suffix = Path(sys.prefix).name.removeprefix(".venv")
+    name = f"requirements{suffix}.txt" if suffix in ("-gpu", "-jax", "-torch") else "requirements.txt"
     try:
-        text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+        text = (ROOT / name).read_text(encoding="utf-8")
     except OSError:
         return {}
     return dict(re.findall(r"(?m)^([a-z0-9._-]+)==([^ \\;]+)", text))

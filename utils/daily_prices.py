@@ -26,7 +26,7 @@ def daily_values(path: Path, start: str, end: str) -> tuple[pd.DatetimeIndex, pd
     """Daily prices and volumes from start to end, dates such as "2005-01-03".
 
     path: CSV (plain, .gz, .xz or the only CSV in a .zip), .parquet or .h5, the rows in any order; it is read in
-    pieces, and 32 bytes a row are kept. Returns trading days, tickers, values float32 (days, tickers, 5), in the order of
+    pieces, and 28 bytes a row are kept. Returns trading days, tickers, values float32 (days, tickers, 5), in the order of
     VALUES and NaN throughout where a stock has no usable day, and counts of what was repaired.
 
     Raises DataError where the table cannot be read, lacks a column, holds a date that is none, or has fewer than

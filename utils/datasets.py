@@ -50,11 +50,10 @@ PRICES = (
     "WIKI_PRICES.csv", "WIKI_PRICES*.csv", "WIKI_PRICES*.csv.gz", "WIKI_PRICES*.csv.xz", "WIKI_PRICES*.zip",
     "WIKI_PRICES*.parquet", "assets.h5",
 )  # fmt: skip
+DAILY_PRICES = ("WIKI_PRICES_OHLCV.csv", *PRICES)
 
 EUROSAT_CLASSES = eurosat.CLASSES
 EUROSAT_TEST, EUROSAT_SPLIT = 0.2, 0  # share of tiles to test with, and the seed that chooses them
-# The same for daily prices.
-DAILY_PRICES = ("WIKI_PRICES_OHLCV.csv", *PRICES)
 
 Split = tuple[np.ndarray, np.ndarray]
 

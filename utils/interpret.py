@@ -7,7 +7,7 @@ For another shape or dtype, an unknown layer, unit or class (`target`, from 0) t
 A network that ends in softmax or sigmoid is explained by its scores before that step: a probability near 1 hardly
 changes where the score of its class does, and it also rises where only the other classes lose.
 
-All gradients come from `input_gradient`, the one function of the course that knows Keras's backend.
+All gradients come from `input_gradient`, the one function of the course that imports Keras's backend.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,18 +85,6 @@ def _gradient(score: Score, compiled: bool = False) -> Callable:
 @lru_cache(maxsize=4)
 def _compiled_gradient(score: Score) -> Callable:
     return _gradient(score, compiled=True)
-
-
-def first_filters(model: keras.Model) -> np.ndarray:
-    """The filters of the first convolution as pictures, float32 (filters, rows, columns, channels), 0 to 1.
-
-    0.5 is a weight of zero; each filter uses the whole range (Krizhevsky, Sutskever & Hinton 2012, figure 3).
-    """
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    if not convolutions:
-        raise ValueError(f"{model.name} has no Conv2D layer.")
-    filters = np.moveaxis(ops.convert_to_numpy(convolutions[0].kernel), -1, 0)
-    return 0.5 + filters / (2 * np.abs(filters).max(axis=(1, 2, 3), keepdims=True) + 1e-9)
 
 
 def feature_maps(model: keras.Model, images: np.ndarray, layer: str, batch_size: int = 32) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Figures that more than one cell draws. Importing this module sets the course's Matplotlib style, and lets every figure
 that a notebook displays carry a description (utils/alt_text.py).
 
-The functions draw on Matplotlib's current figure and return nothing, so that a cell shows its figure once. A figure
+The functions make a new figure each and return nothing, so that a cell shows its figure once. A figure
 that moves is returned, as HTML with plain JavaScript, which JupyterLab and a page show without a network.
 """
 

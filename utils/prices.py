@@ -125,7 +125,7 @@ def winsorised(features: pd.DataFrame, returns: pd.DataFrame, training_end: str,
     So no later return has a say in them. features: as `lagged` gives them; returns: (month ends, tickers);
     training_end: a month such as "2014-12". Raises DataError where the returns start after it.
     """
-    if returns.index[0] > pd.Timestamp(training_end):
+    if returns.index[0] > pd.Period(training_end, "M").end_time:
         raise DataError(
             f"{source}: the returns start in {returns.index[0]:%Y-%m}, after the training years ({training_end})."
         )

@@ -5,7 +5,9 @@
      "models": {"LeNet5": {"parameters": 303626, "epochs": 20, "seconds": [61.0, 60.5],
                            "test_accuracy": {"values": [0.99, 0.98], "mean": 0.985, "std": 0.007}}}}
 
-A run of one notebook is a file of this shape with one seed. `std` is the sample standard deviation over the seeds,
+A run of one notebook is a file of this shape with one seed. What `make full` finished has three facts more, and what
+`make record` summarised the first two: `code`, the SHA-256 of the notebook's code cells as they ran, `total_seconds`, and
+`finished`, when. `std` is the sample standard deviation over the seeds,
 null where there is one.
 """
 
@@ -56,6 +58,12 @@ def recorded_heading(recorded: dict) -> str:
         return "recorded at full scale: none yet"
     seeds = len(recorded["seeds"])
     return f"recorded: {recorded['data']['name']}, {seeds} seed{'s' if seeds > 1 else ''}"
+
+
+def data_and_backend(result: dict) -> str:
+    """The data and the backend of a result in words, such as "MNIST, JAX 0.11.2"."""
+    facts = result.get("data", {}).get("name"), result.get("environment", {}).get("backend")
+    return ", ".join(filter(None, facts))
 
 
 def format_metric(name: str, entry: dict | None) -> str:

@@ -4,6 +4,12 @@ import os
 import traceback
 
 SCALES = ("sample", "full")
+VARIABLES = (
+    "COURSE_SCALE",
+    "COURSE_SEED",
+    "COURSE_DATA",
+    "COURSE_DEVICES",
+)  # all that change what a notebook gives
 
 
 class WithoutTraceback(Exception):

@@ -207,9 +207,9 @@ def sha256_of_names(sha256: Mapping[str, str]) -> str:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files in a folder, in order. Raises DataError."""
+    """The files in a folder, in order, without hidden ones such as .DS_Store. Raises DataError."""
     try:
-        return sorted(path for path in folder.iterdir() if path.is_file())
+        return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror}): check its permissions.") from error
 

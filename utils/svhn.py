@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from utils.digit_struct import in_jobs, number_of_images, read_range, workers_for
-from utils.parallel import in_order
+from utils.digit_struct import number_of_images, read_range
+from utils.parallel import in_jobs, in_order, workers_for
 from utils.published import Found, Published, bundled, find
 from utils.storage import BUILD, DataError, hdf5_file, kept_as, locked, remove_earlier, unpack
 
