@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from utils.progress import EpochProgress
 from utils.training import start_again, steps_at_once
 
 
@@ -64,3 +65,16 @@ def test_steps_at_once_give_the_weights_of_single_ones():
     losses(several)
     for one, other in zip(single.get_weights(), several.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("metric", "shown"),
+    [("val_accuracy", "validation=75.0%"), ("accuracy", "training=75.0%"), ("val_loss", "validation=0.750")],
+)
+def test_the_bar_says_on_which_images_it_measured(capsys, metric, shown):
+    progress = EpochProgress("LeNet5", metric)
+    progress.set_params({"epochs": 1})
+    progress.on_train_begin()
+    progress.on_epoch_end(0, {metric: 0.75})
+    assert shown in progress.bar.postfix
+    progress.on_train_end()

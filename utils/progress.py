@@ -33,7 +33,8 @@ class EpochProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.metric)
         percent = self.metric.endswith("accuracy")
-        shown = {} if value is None else {"validation": f"{value:.1%}" if percent else f"{value:.3f}"}
+        images = "validation" if self.metric.startswith("val_") else "training"
+        shown = {} if value is None else {images: f"{value:.1%}" if percent else f"{value:.3f}"}
         self.bar.set_postfix(shown, refresh=False)
         self.bar.update()
 
