@@ -1,6 +1,6 @@
 """Seconds to a given test accuracy on CIFAR-10, with notebook 09's residual network and recipe.
 
-COURSE_SCALE=full python -m benchmarks.cifar10_speed [--target 0.94] [--epochs 24] [--seed 42]
+COURSE_SCALE=full python -m benchmarks.cifar10_speed [--target 0.94] [--epochs 16] [--seed 42]
 python -m benchmarks.cifar10_speed --target 0.3 --epochs 2      # the sample's scenes, small network: a try-out
 
 The network, the recipe and the test-time flips are the notebook's own functions. All training images are trained on.
@@ -25,14 +25,14 @@ from utils.storage import ROOT
 NOTEBOOK = "09_after_alexnet"
 FUNCTIONS = {
     "augmented",
+    "whitening",
     "with_norm",
     "residual_block",
     "residual_network",
-    "rate_of",
     "compile_by_recipe",
     "chances",
 }
-SETTINGS = {"STEM", "WIDTHS", "BLOCKS", "EPOCHS", "BATCH", "PEAK_RATE", "DECAY", "EMA"}
+SETTINGS = {"WIDTHS", "EPOCHS", "BATCH", "PEAK_RATE", "DECAY", "EMA", "PRECISION"}
 
 
 def notebooks_own(run: Run) -> dict:
@@ -82,9 +82,11 @@ def main() -> None:
     (X, y), (X_test, y_test) = load_cifar10(run)
     X, X_test, Y = X.astype("float32"), X_test.astype("float32"), keras.utils.to_categorical(y)
     own = notebooks_own(run) | {"X_fit": X}
+    own["WHITENING"], _ = own["whitening"](X[:5000])
     own["EPOCHS"] = asked.epochs or own["EPOCHS"]
     for function in FUNCTIONS:  # they take settings and images from where they are defined
         own[function].__globals__.update(own)
+    keras.config.set_dtype_policy(own["PRECISION"])
     model = own["residual_network"]()
     own["compile_by_recipe"](model)
     model.optimizer.build(model.trainable_variables)
@@ -100,15 +102,14 @@ def main() -> None:
     for variable, value in zip((*model.variables, *model.optimizer.variables), at_first, strict=True):
         variable.assign(value)
     clock = Clock(measure, asked.target)
-    callbacks = [keras.callbacks.LearningRateScheduler(own["rate_of"]), clock]
-    model.fit(X, Y, batch_size=own["BATCH"], epochs=own["EPOCHS"], callbacks=callbacks, verbose=0)
+    model.fit(X, Y, batch_size=own["BATCH"], epochs=own["EPOCHS"], callbacks=[clock], verbose=0)
     final = measure()  # with averaged weights
     if clock.reached is None and final >= asked.target:
         clock.reached = clock.seconds
     verdict = f"{clock.reached:.1f} s" if clock.reached is not None else "not reached"
     print(f"{asked.target:.1%}: {verdict}; at the end {final:.2%} after {clock.seconds:.1f} s of training")
     print(f"compilation and first step {compiling:.1f} s, looks at the test images {clock.looking:.1f} s")
-    for fact, value in environment().items():
+    for fact, value in ({"precision": own["PRECISION"]} | environment()).items():
         print(f"{fact}: {value}")
 
 
