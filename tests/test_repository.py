@@ -19,6 +19,7 @@ from tools import readme_table
 from tools.hook_versions import with_locked
 from tools.refresh import NBSTRIPOUT
 from utils import results
+from utils.settings import VARIABLES
 from utils.storage import SAMPLE, read_json, sha256_of
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -99,6 +100,23 @@ def test_hooks_run_the_locked_versions():
             f"{name}: python -m tools.hook_versions writes the version of requirements.txt"
         )
     assert hooks["nbstripout-verify"]["entry"].split()[1:] == ["--verify", *NBSTRIPOUT]
+
+
+def test_every_setting_that_notebooks_read_is_kept_from_stored_outputs():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "utils").glob("*.py")]
+    read_there = set(re.findall(r'environ(?:\.get\(|\[)"(COURSE_\w+)"', "\n".join(texts)))
+    assert read_there - {"COURSE_TRACEBACK"} == set(VARIABLES)  # the traceback's is for make run's logs
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+def test_make_clean_spares_what_full_scale_runs_left(tmp_path):
+    kept = ["build/html/full/02.html", "build/results/full/02-seed42.json"]
+    gone = ["build/html/02.html", "build/features/a.h5", "build/results/sample/02-seed42.json"]
+    for name in kept + gone:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "-f", ROOT / "Makefile", "clean"], cwd=tmp_path, check=True)
+    assert [name for name in kept + gone if (tmp_path / name).exists()] == kept
 
 
 def test_make_lock_renews_the_hooks_versions():

@@ -71,7 +71,7 @@ def test_steps_at_once_give_the_weights_of_single_ones():
     ("metric", "shown"),
     [("val_accuracy", "validation=75.0%"), ("accuracy", "training=75.0%"), ("val_loss", "validation=0.750")],
 )
-def test_the_bar_says_on_which_images_it_measured(capsys, metric, shown):
+def test_the_bar_says_on_which_images_it_measured(metric, shown):
     progress = EpochProgress("LeNet5", metric)
     progress.set_params({"epochs": 1})
     progress.on_train_begin()
