@@ -246,5 +246,5 @@ def test_recorded_runs_are_whole_and_consistent():
         assert {"python", "keras", "backend", "device"} <= set(recorded["environment"])
         for model, entry in recorded["models"].items():
             for name, metric in results.metrics_of(entry).items():
-                assert len(metric["values"]) == len(recorded["seeds"]), (model, name)
+                assert len(metric["values"]) == len(results.seeds_of(recorded, model)), (model, name)
                 assert metric == results.summary(metric["values"]), (model, name)

@@ -195,13 +195,13 @@ def test_what_was_recorded_is_looked_up_by_model_and_metric():
     assert run.recorded("CNN", "test_accuracy") == []
     assert run.recorded_heading() == "recorded at full scale: none yet"
     measured = {"CNN": {"test_accuracy": {"values": [0.5, 0.7], "mean": 0.6, "std": 0.1}}}
-    write_json(
-        results.RECORDED / "02_test.json",
-        {"notebook": "02_test", "data": {"name": "MNIST"}, "seeds": [1, 2], "models": measured},
-    )
+    result = {"notebook": "02_test", "data": {"name": "MNIST"}, "seeds": [1, 2], "models": measured}
+    write_json(results.RECORDED / "02_test.json", result)
     assert run.recorded("CNN", "test_accuracy") == [0.5, 0.7]
     assert run.recorded("CNN", "test_auc") == run.recorded("LeNet5", "test_accuracy") == []
     assert run.recorded_heading() == "recorded: MNIST, 2 seeds"
+    measured["AlexNet"] = {"seeds": [1], "test_accuracy": results.summary([0.8])}
+    assert results.recorded_heading(result | {"models": measured}) == "recorded: MNIST, 1 to 2 seeds"
 
 
 def test_only_the_alarm_about_retracing_is_filtered(caplog):

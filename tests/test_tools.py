@@ -137,30 +137,59 @@ def test_changed_code_is_run_again_and_the_old_result_kept(course, capsys):
     assert len(list(seed_file(course, 42).parent.glob("*.old"))) == 1
 
 
+MODEL = {"parameters": 5, "epochs": 2, "seconds": [1.0], "test_accuracy": results.summary([0.5])}
+FINISHED = {
+    "notebook": "02_tiny",
+    "scale": "full",
+    "data": {"name": "D", "n_train": 8, "n_test": 2},
+    "environment": {"keras": "3", "backend": "B 1", "device": "CPU, 2 cores"},
+    "code": "c",
+    "date": "2026-01-02",
+    "total_seconds": 3.0,
+    "models": {"CNN": MODEL},
+}
+
+
 def test_runs_that_differ_are_not_summarised():
-    model = {"parameters": 5, "epochs": 2, "seconds": [1.0], "test_accuracy": results.summary([0.5])}
-    same = {
-        "notebook": "02_tiny",
-        "scale": "full",
-        "data": {"name": "D"},
-        "environment": {"keras": "3"},
-        "code": "c",
-    }
-    same |= {"date": "2026-01-01", "total_seconds": 3.0, "models": {"CNN": model}}
     paths = Path("02_tiny-seed1.json"), Path("02_tiny-seed2.json")
-    seeds = {"seeds": [1]}, {"seeds": [2]}
-    alike = [same | seed for seed in seeds]
+    alike = [FINISHED | {"seeds": [seed]} for seed in (1, 2)]
     assert record.summarise(dict(zip(paths, alike, strict=True)))["seeds"] == [1, 2]
     for fact in ("data", "environment", "code"):
         other = dict(zip(paths, [alike[0], alike[1] | {fact: {"other": 1}}], strict=True))
         with pytest.raises(ValueError, match=f"seed2.json and 02_tiny-seed1.json differ in {fact}"):
             record.summarise(other)
-    for models, message in (
-        ({}, "different models"),
-        ({"CNN": model | {"epochs": 3}}, "differ in parameters or epochs"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            record.summarise(dict(zip(paths, [alike[0], alike[1] | {"models": models}], strict=True)))
+    other = [alike[0], alike[1] | {"models": {"CNN": MODEL | {"epochs": 3}}}]
+    with pytest.raises(ValueError, match="differ in parameters or epochs"):
+        record.summarise(dict(zip(paths, other, strict=True)))
+
+
+def test_a_model_that_only_some_seeds_hold_says_which():
+    runs = {Path(f"{seed}"): FINISHED | {"seeds": [seed]} for seed in (1, 2)}
+    runs[Path("1")] = runs[Path("1")] | {"models": {"CNN": MODEL, "AlexNet": MODEL}}
+    summary = record.summarise(runs)
+    assert "seeds" not in summary["models"]["CNN"]
+    assert summary["models"]["AlexNet"]["seeds"] == [1]
+    assert summary["models"]["AlexNet"]["test_accuracy"] == results.summary([0.5])
+    assert results.recorded_heading(summary) == "recorded: D, 1 to 2 seeds"
+
+
+def test_models_that_no_seed_holds_are_kept_with_what_produced_them(monkeypatch):
+    gpu = {"keras": "3", "backend": "B 1", "device": "a GPU"}
+    earlier = FINISHED | {"environment": gpu, "code": "before", "date": "2026-01-01", "seeds": [7]}
+    earlier["models"] = {"CNN": MODEL | {"parameters": 4}, "AlexNet": MODEL}
+    runs = {Path(f"{seed}"): FINISHED | {"seeds": [seed]} for seed in (1, 2)}
+    summary = record.summarise(runs, earlier)
+    assert summary["models"]["CNN"]["parameters"] == 5
+    kept = {"seeds": [7], "environment": gpu, "code": "before", "date": "2026-01-01"}
+    assert summary["models"]["AlexNet"] == kept | MODEL
+    assert record.summarise(runs, summary) == summary  # and again
+    monkeypatch.setattr(results, "recorded_result", lambda notebook: summary)
+    note = readme_table.recorded_note("02_tiny")
+    assert "Keras 3 on B 1, CPU, 2 cores, 2026-01-02." in note
+    assert note.endswith(" Only seed 7, Keras 3 on B 1, a GPU, 2026-01-01: AlexNet.")
+
+    on_other_data = earlier | {"data": {"name": "E"}}
+    assert list(record.summarise(runs, on_other_data)["models"]) == ["CNN"]
 
 
 def test_unknown_notebook(course):

@@ -56,16 +56,34 @@ def _cell(result: dict, model: str, metric: str) -> str:
 
 
 def recorded_note(notebook: str) -> str:
-    """A line on a recorded run: data, seeds, machine, date; '' where there is none."""
+    """What produced a recorded run: data, seeds, machine, date, and the models with facts of their own; '' without one."""
     recorded = results.recorded_result(notebook)
     if not recorded:
         return ""
-    environment = recorded["environment"]
     spread = ", mean ± standard deviation" if len(recorded["seeds"]) > 1 else ""
     return (
         f"{results.recorded_heading(recorded)}{spread}; {recorded['data']['n_train']:,} "
-        f"examples trained on, {recorded['data']['n_test']:,} tested; Keras {environment['keras']} on "
-        f"{environment['backend']}, {environment['device']}, {recorded['date']}."
+        f"examples trained on, {recorded['data']['n_test']:,} tested; {_made_by(recorded)}.{_exceptions(recorded)}"
+    )
+
+
+def _made_by(facts: dict) -> str:
+    environment = facts["environment"]
+    return (
+        f"Keras {environment['keras']} on {environment['backend']}, {environment['device']}, {facts['date']}"
+    )
+
+
+def _exceptions(recorded: dict) -> str:
+    """The models of a record that were trained with other seeds or elsewhere, a sentence each kind."""
+    metric = METRICS.get(recorded["notebook"], METRIC)
+    models = {}
+    for name, entry in recorded["models"].items():
+        if "seeds" in entry and metric in entry:
+            seeds = f"seed{'s' if len(entry['seeds']) > 1 else ''} {', '.join(map(str, entry['seeds']))}"
+            models.setdefault((seeds, _made_by(recorded | entry)), []).append(_escaped(name))
+    return "".join(
+        f" Only {seeds}, {made_by}: {'; '.join(names)}." for (seeds, made_by), names in models.items()
     )
 
 

@@ -8,12 +8,18 @@ from utils import results
 from utils.settings import SettingError
 from utils.storage import read_json, write_json
 
+# What produced a result. A model whose facts are not those of the record states its own.
+PROVENANCE = ("seeds", "environment", "code", "date")
 
-def summarise(runs: dict[Path, dict]) -> dict:
+
+def summarise(runs: dict[Path, dict], earlier: dict | None = None) -> dict:
     """One result of several seeds from one result a seed.
 
+    A notebook may train a costly model with some of the seeds only; its entry then says with which. Models of the
+    earlier record that no run holds are kept where they were measured on the same data, and say what produced them.
+
     Raises ValueError where the runs differ in anything but their seeds and what they measured: data, code,
-    versions, models, parameters, epochs.
+    versions, parameters, epochs.
     """
     first_path, first = next(iter(runs.items()))
     for path, run in runs.items():
@@ -23,24 +29,34 @@ def summarise(runs: dict[Path, dict]) -> dict:
                     f"{path.name} and {first_path.name} differ in {fact}: {run.get(fact)} against {first.get(fact)}. "
                     "Run the seeds again on the same footing."
                 )
-        if list(run["models"]) != list(first["models"]):
-            raise ValueError(f"{path.name} and {first_path.name} hold different models. Run the seeds again.")
     summary = {fact: first[fact] for fact in ("notebook", "scale", "data", "environment", "code")}
     summary["date"] = max(run["date"] for run in runs.values())
     summary["seeds"] = [run["seeds"][0] for run in runs.values()]
     summary["total_seconds"] = [run["total_seconds"] for run in runs.values()]
     summary["models"] = {}
-    for name, model in first["models"].items():
-        seeds = [run["models"][name] for run in runs.values()]
-        entry = {fact: model[fact] for fact in ("parameters", "epochs") if fact in model}
-        if any({fact: seed.get(fact) for fact in entry} != entry for seed in seeds):
-            raise ValueError(f"{name}: the seeds differ in parameters or epochs. Run them again.")
-        if "seconds" in model:
-            entry["seconds"] = [seed["seconds"][0] for seed in seeds]
-        for metric in results.metrics_of(model):
-            entry[metric] = results.summary([seed[metric]["values"][0] for seed in seeds])
-        summary["models"][name] = entry
+    for name in dict.fromkeys(name for run in runs.values() for name in run["models"]):
+        seeds = {run["seeds"][0]: run["models"][name] for run in runs.values() if name in run["models"]}
+        summary["models"][name] = _over_seeds(name, seeds)
+        if list(seeds) != summary["seeds"]:
+            summary["models"][name]["seeds"] = list(seeds)
+    if earlier and earlier["data"] == summary["data"]:
+        facts = {fact: earlier[fact] for fact in PROVENANCE}
+        for name, model in earlier["models"].items():
+            summary["models"].setdefault(name, facts | model)
     return summary
+
+
+def _over_seeds(name: str, seeds: dict[int, dict]) -> dict:
+    """One model's entry from its entries in the runs, by seed."""
+    first = next(iter(seeds.values()))
+    entry = {fact: first[fact] for fact in ("parameters", "epochs") if fact in first}
+    if any({fact: seed.get(fact) for fact in entry} != entry for seed in seeds.values()):
+        raise ValueError(f"{name}: the seeds differ in parameters or epochs. Run them again.")
+    if "seconds" in first:
+        entry["seconds"] = [seed["seconds"][0] for seed in seeds.values()]
+    for metric in results.metrics_of(first):
+        entry[metric] = results.summary([seed[metric]["values"][0] for seed in seeds.values()])
+    return entry
 
 
 def main(numbers: str = "") -> None:
@@ -64,7 +80,7 @@ def main(numbers: str = "") -> None:
             continue
         runs = dict(sorted(runs.items(), key=lambda item: item[1]["seeds"]))
         try:
-            summary = summarise(runs)
+            summary = summarise(runs, results.recorded_result(path.stem))
         except ValueError as error:
             sys.exit(str(error))
         try:
@@ -75,6 +91,8 @@ def main(numbers: str = "") -> None:
         print(
             f"{path.stem}: recorded seeds {', '.join(map(str, summary['seeds']))} on {summary['data']['name']}"
         )
+        if kept := [name for name, model in summary["models"].items() if "date" in model]:
+            print(f"kept from the earlier record, since no seed holds them: {', '.join(kept)}")
     try:
         readme_table.update()
     except OSError as error:

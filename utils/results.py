@@ -8,7 +8,8 @@
 A run of one notebook is a file of this shape with one seed. What `make full` finished has three facts more, and what
 `make record` summarised the first two: `code`, the SHA-256 of the notebook's code cells as they ran, `total_seconds`, and
 `finished`, when. `std` is the sample standard deviation over the seeds,
-null where there is one.
+null where there is one. Where `make record` found a model in some of the seeds only, or kept it from an earlier record, the
+model states the facts of its own: `seeds`, and where it was kept `environment`, `code` and `date`, too.
 """
 
 import statistics
@@ -56,8 +57,14 @@ def recorded_heading(recorded: dict) -> str:
     """Column heading of a recorded run: its data and number of seeds."""
     if not recorded:
         return "recorded at full scale: none yet"
-    seeds = len(recorded["seeds"])
-    return f"recorded: {recorded['data']['name']}, {seeds} seed{'s' if seeds > 1 else ''}"
+    seeds = {len(seeds_of(recorded, model)) for model in recorded["models"]} or {len(recorded["seeds"])}
+    number = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{max(seeds)}"
+    return f"recorded: {recorded['data']['name']}, {number} seed{'s' if max(seeds) > 1 else ''}"
+
+
+def seeds_of(recorded: dict, model: str) -> list[int]:
+    """The seeds with which a model of a record was trained."""
+    return recorded["models"][model].get("seeds", recorded["seeds"])
 
 
 def data_and_backend(result: dict) -> str:
