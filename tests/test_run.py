@@ -202,6 +202,8 @@ def test_what_was_recorded_is_looked_up_by_model_and_metric():
     assert run.recorded_heading() == "recorded: MNIST, 2 seeds"
     measured["AlexNet"] = {"seeds": [1], "test_accuracy": results.summary([0.8])}
     assert results.recorded_heading(result | {"models": measured}) == "recorded: MNIST, 1 to 2 seeds"
+    assert results.recorded_heading(result | {"models": measured}, "CNN") == "recorded: MNIST, 2 seeds"
+    assert results.recorded_heading(result | {"models": measured}, "AlexNet") == "recorded: MNIST, 1 seed"
 
 
 def test_only_the_alarm_about_retracing_is_filtered(caplog):

@@ -186,7 +186,7 @@ def test_models_that_no_seed_holds_are_kept_with_what_produced_them(monkeypatch)
     monkeypatch.setattr(results, "recorded_result", lambda notebook: summary)
     note = readme_table.recorded_note("02_tiny")
     assert "Keras 3 on B 1, CPU, 2 cores, 2026-01-02." in note
-    assert note.endswith(" Only seed 7, Keras 3 on B 1, a GPU, 2026-01-01: AlexNet.")
+    assert note.endswith(" Made apart, with seed 7, Keras 3 on B 1, a GPU, 2026-01-01: AlexNet.")
 
     on_other_data = earlier | {"data": {"name": "E"}}
     assert list(record.summarise(runs, on_other_data)["models"]) == ["CNN"]

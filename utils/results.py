@@ -53,18 +53,19 @@ def recorded_result(notebook: str) -> dict:
     return read_json(RECORDED / f"{notebook}.json")
 
 
-def recorded_heading(recorded: dict) -> str:
-    """Column heading of a recorded run: its data and number of seeds."""
+def recorded_heading(recorded: dict, model: str | None = None) -> str:
+    """Column heading of a recorded run: its data and number of seeds, of all its models or of one."""
     if not recorded:
         return "recorded at full scale: none yet"
-    seeds = {len(seeds_of(recorded, model)) for model in recorded["models"]} or {len(recorded["seeds"])}
+    models = [model] if model else recorded["models"]
+    seeds = {len(seeds_of(recorded, name)) for name in models} or {len(recorded["seeds"])}
     number = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{max(seeds)}"
     return f"recorded: {recorded['data']['name']}, {number} seed{'s' if max(seeds) > 1 else ''}"
 
 
 def seeds_of(recorded: dict, model: str) -> list[int]:
     """The seeds with which a model of a record was trained."""
-    return recorded["models"][model].get("seeds", recorded["seeds"])
+    return recorded["models"].get(model, {}).get("seeds", recorded["seeds"])
 
 
 def data_and_backend(result: dict) -> str:

@@ -130,9 +130,9 @@ class Run:
         models = results.recorded_result(self.notebook).get("models", {})
         return models.get(model, {}).get(metric, {}).get("values", [])
 
-    def recorded_heading(self) -> str:
-        """The recorded full-scale run in words: its data and number of seeds."""
-        return results.recorded_heading(results.recorded_result(self.notebook))
+    def recorded_heading(self, model: str | None = None) -> str:
+        """The recorded full-scale run in words: its data and number of seeds, of all its models or of one."""
+        return results.recorded_heading(results.recorded_result(self.notebook), model)
 
     def compare(self, **metrics: str) -> pd.DataFrame:
         """The table book · recorded full run · this run, one row a model.
