@@ -95,7 +95,8 @@ ONLY_FULL = {
         for network in ("Logistic regression", "Feedforward", "CNN", "AlexNet")
         for augmented in ("", " + augmentation")
         for recipe in ("", ", our recipe", ", our recipe, 60 epochs")
-    },
+    }
+    | {f"Curve of CNN, our recipe but {part}" for part in ("the book's pixels", "Adam")},
     "06_transfer_learning": {
         f"{way}, {task}{labels}"
         for way in (

@@ -83,7 +83,8 @@ def _exceptions(recorded: dict) -> str:
             seeds = f"seed{'s' if len(entry['seeds']) > 1 else ''} {', '.join(map(str, entry['seeds']))}"
             models.setdefault((seeds, _made_by(recorded | entry)), []).append(_escaped(name))
     return "".join(
-        f" Made apart, with {seeds}, {made_by}: {'; '.join(names)}." for (seeds, made_by), names in models.items()
+        f" Made apart, with {seeds}, {made_by}: {'; '.join(names)}."
+        for (seeds, made_by), names in models.items()
     )
 
 
