@@ -6,9 +6,8 @@ import pytest
 
 from benchmarks import several_hosts
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="Keras joins processes on JAX alone")
 
-
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="Keras joins processes on JAX alone")
 def test_two_processes_train_as_one_and_one_reads_their_checkpoints(tmp_path):
     for processes in (1, 2):
         (tmp_path / str(processes)).mkdir()
