@@ -17,6 +17,7 @@ from tqdm import tqdm
 from sample.scenes import scenes
 from utils.efficientnet_lite0 import stage_ends
 from utils.networks import load_network
+from utils.training import outputs
 
 SPLITS = (100, 101, 102)  # the bundled scenes have another
 LABELLED, STEPS = 100, 80  # steps of 32 images, for the CNN from scratch
@@ -28,20 +29,28 @@ STAGES = ("stem", *(f"stage {i}" for i in range(1, 8)), "last convolution")
 def notebook():
     """The notebook's functions, with what they need around them."""
     keras.utils.set_random_seed(0)
-    around = {"keras": keras, "layers": layers, "ops": ops, "np": np, "sys": sys, "tqdm": tqdm}
+    around = {
+        "keras": keras,
+        "layers": layers,
+        "ops": ops,
+        "np": np,
+        "sys": sys,
+        "tqdm": tqdm,
+        "outputs": outputs,
+    }
     around |= {"LogisticRegression": LogisticRegression, "StandardScaler": StandardScaler}
     around["lite0"] = load_network(FakeRun("sample"), include_top=False, input_shape=(32, 32, 3))
     around |= {"ENDS": dict(zip(STAGES, stage_ends(), strict=True)), "SIDE": 32, "BATCH": 16}
     functions = {"part", "linear", "new_layer_on", "new_head", "small_cnn"}
-    functions |= {"restart", "outputs", "accuracy", "learn"}
+    functions |= {"restart", "accuracy", "learn"}
     return definitions(ROOT / "06_transfer_learning.ipynb", functions, around)
 
 
 @pytest.fixture(scope="module")
 def ahead(notebook) -> np.ndarray:
     """By how much a new layer on the frozen stages 1 to 5 beats a CNN trained from scratch, one value a split."""
-    outputs, accuracy, prepare = (notebook[name] for name in ("outputs", "accuracy", "lite0"))
-    base, scratch, prepare = notebook["part"](None, "stage 5"), notebook["small_cnn"](10), prepare.preprocess
+    accuracy, prepare = notebook["accuracy"], notebook["lite0"].preprocess
+    base, scratch = notebook["part"](None, "stage 5"), notebook["small_cnn"](10)
     scratch.compile(keras.optimizers.SGD(momentum=0.9, nesterov=True), "sparse_categorical_crossentropy")
     differences = []
     for split in SPLITS:
@@ -84,10 +93,10 @@ def test_the_logistic_regression_is_the_new_layer(notebook):
     stages = notebook["part"](None, "stage 5")
     model = notebook["new_layer_on"](stages, 3)
     images = np.random.default_rng(0).uniform(-1, 1, (30, 32, 32, 3)).astype("float32")
-    features, labels = notebook["outputs"](stages, images).mean(axis=(1, 2)), np.arange(30) % 3
+    features, labels = outputs(stages, images).mean(axis=(1, 2)), np.arange(30) % 3
     weights, biases = notebook["linear"](features, labels)
     model.set_weights([*stages.get_weights(), weights, biases])
-    said = notebook["outputs"](model, images).argmax(axis=1)
+    said = outputs(model, images).argmax(axis=1)
     np.testing.assert_array_equal(said, (features @ weights + biases).argmax(axis=1))
     assert np.mean(said == labels) > 0.8
 

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from utils.progress import EpochProgress
-from utils.training import start_again, steps_at_once
+from utils.training import outputs, start_again, steps_at_once
 
 
 def network(units: int = 4) -> keras.Model:
@@ -78,3 +78,14 @@ def test_the_bar_says_on_which_images_it_measured(metric, shown):
     progress.on_epoch_end(0, {metric: 0.75})
     assert shown in progress.bar.postfix
     progress.on_train_end()
+
+
+@pytest.mark.parametrize("batch_size", [3, 4, 7, 100])
+def test_outputs_are_those_of_predict_whatever_the_batch(batch_size):
+    model, images = network(), np.random.default_rng(0).random((7, 3), dtype="float32")
+    np.testing.assert_allclose(outputs(model, images, batch_size), model.predict(images, verbose=0), 1e-5)
+
+
+def test_outputs_want_an_input():
+    with pytest.raises(ValueError, match="no input"):
+        outputs(network(), np.empty((0, 3)))

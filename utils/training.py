@@ -1,6 +1,7 @@
-"""What several notebooks do with a model that is trained more than once."""
+"""What several notebooks do with a model that is trained, or asked, more than once."""
 
 import keras
+import numpy as np
 
 
 def start_again(model: keras.Model, fresh: keras.Model) -> None:
@@ -26,3 +27,15 @@ def steps_at_once(number: int) -> int:
     any number but 1.
     """
     return 1 if keras.backend.backend() == "torch" else number
+
+
+def outputs(model: keras.Model, inputs: np.ndarray, batch_size: int = 100) -> np.ndarray:
+    """What a model gives in prediction, (n, …), in batches of at most so many inputs.
+
+    The values of `predict`, which sets up an iterator at every call; that takes longer than a small network needs for
+    some hundred images. Raises ValueError where there is no input.
+    """
+    if not len(inputs):
+        raise ValueError("outputs: there is no input to predict from.")
+    batches = np.array_split(inputs, -(-len(inputs) // batch_size))
+    return np.concatenate([model.predict_on_batch(batch) for batch in batches])
