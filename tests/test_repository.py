@@ -112,6 +112,7 @@ def test_every_setting_that_notebooks_read_is_kept_from_stored_outputs():
 def test_make_clean_spares_what_full_scale_runs_left(tmp_path):
     kept = ["build/html/full/02.html", "build/results/full/02-seed42.json"]
     gone = ["build/html/02.html", "build/features/a.h5", "build/results/sample/02-seed42.json"]
+    gone += ["build/jupyter_execute/02.ipynb", "build/emoji/a.svg"]
     for name in kept + gone:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -32,6 +32,20 @@ HEADLINES = {
     "12_satellite_images": ("Fine-tuned", ""),
     "13_capsule_networks": ("Capsules", ""),
 }
+# What the models of a recorded run learned from and were tested on; of the record's data, by name.
+EXAMPLES = "{n_train:,} examples trained on, {n_test:,} tested"
+OTHER_EXAMPLES = {
+    "04_cnn_with_time_series": "the AUC of January to October 2017, by models trained on the years 2010 to 2016",
+    "05_bottleneck_features": (
+        "rows named “every label” learned from {n_fit:,} images, the others from 15,000; {n_test:,} tested. "
+        "“Own photographs” is about other photographs, and not to be compared with the rows above it"
+    ),
+    "06_transfer_learning": (
+        "EfficientNet-Lite0 learned from {n_fit:,} images, the other models from 1,000 labelled ones; {n_test:,} tested. "
+        "Rows of digits are about {digits_name}"
+    ),
+    "10_price_charts": "{n_stocks} of these stocks, {n_train:,} charts trained on, {n_test:,} of 2014 to 2017 tested",
+}
 INTRODUCTION = """# All results
 
 Written by `make refresh` and `make record` from the files beside it; *Results* in [README.md](../README.md) says what the columns are.
@@ -61,10 +75,9 @@ def recorded_note(notebook: str) -> str:
     if not recorded:
         return ""
     spread = ", mean ± standard deviation" if len(recorded["seeds"]) > 1 else ""
-    return (
-        f"{results.recorded_heading(recorded)}{spread}; {recorded['data']['n_train']:,} "
-        f"examples trained on, {recorded['data']['n_test']:,} tested; {_made_by(recorded)}.{_exceptions(recorded)}"
-    )
+    examples = OTHER_EXAMPLES.get(notebook, EXAMPLES).format_map(recorded["data"])
+    made_by = f"{_made_by(recorded)}.{_exceptions(recorded)}"
+    return f"{results.recorded_heading(recorded)}{spread}; {examples}. {made_by}"
 
 
 def _made_by(facts: dict) -> str:
