@@ -228,6 +228,12 @@ CLAIMS = {
     "06_transfer_learning": [
         (f"{ON_DIGITS} stages 4 to 7 trained", f"{ON_DIGITS} new layer only", "validation_accuracy", 0.1),
         (f"{ON_DIGITS} stages 4 to 7 trained", f"{ON_DIGITS} new layer only", "test_accuracy", 0.1),
+        (
+            f"{ON_DIGITS} stages 4 to 7 trained",
+            f"{ON_DIGITS} layer fitted to the end",
+            "validation_accuracy",
+            0.02,
+        ),
         (f"{HEAD_ON} as it is", f"{HEAD_ON} changed anew in every epoch", "validation_accuracy", 0.0),
         (f"{LINEAR_ON} stage 4, digits", f"{LINEAR_ON} last convolution, digits", FEW, 0.15),
         (f"{LINEAR_ON} stage 5, digits", f"{LINEAR_ON} last convolution, digits", MANY, 0.1),
