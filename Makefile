@@ -116,5 +116,5 @@ lock:  ## regenerate requirements*.txt from pyproject.toml (needs uv); UPGRADE=1
 
 clean:  ## remove what was generated (not the environments, not what full-scale runs left)
 	@rm -rf build/html/*.html build/html/runs.json build/site build/site-source build/screenshots build/logs build/results/sample .pytest_cache .ruff_cache
-	@rm -rf build/features build/svhn build/digit_scenes build/tensorboard build/jupyter_execute build/emoji
+	@rm -rf build/features build/svhn build/digit_scenes build/tensorboard build/jupyter_execute build/emoji build/numerals
 	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
