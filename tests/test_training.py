@@ -86,6 +86,13 @@ def test_outputs_are_those_of_predict_whatever_the_batch(batch_size):
     np.testing.assert_allclose(outputs(model, images, batch_size), model.predict(images, verbose=0), 1e-5)
 
 
+def test_outputs_of_a_model_of_two_inputs():
+    both = [keras.Input((3,)), keras.Input((1,))]
+    model = keras.Model(both, layers.Dense(2)(layers.Concatenate()(both)))
+    rows = [np.arange(21, dtype="float32").reshape(7, 3), np.ones((7, 1), "float32")]
+    np.testing.assert_allclose(outputs(model, rows, 3), model.predict(rows, verbose=0), 1e-5)
+
+
 def test_outputs_want_an_input():
     with pytest.raises(ValueError, match="no input"):
         outputs(network(), np.empty((0, 3)))

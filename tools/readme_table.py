@@ -37,8 +37,8 @@ EXAMPLES = "{n_train:,} examples trained on, {n_test:,} tested"
 OTHER_EXAMPLES = {
     "04_cnn_with_time_series": "the AUC of January to October 2017, by models trained on the years 2010 to 2016",
     "05_bottleneck_features": (
-        "rows named “every label” learned from {n_fit:,} images, those of photographs of one's own from others, the rest from 15,000; {n_test:,} tested. "
-        "“Own photographs” is not to be compared with the rows above it"
+        "rows named “every label” learned from {n_fit:,} images, those of photographs of one's own from others, the rest "
+        "from 15,000; {n_test:,} tested. “Own photographs” is not to be compared with the rows above it"
     ),
     "06_transfer_learning": (
         "rows named “EfficientNet-Lite0” learned from {n_fit:,} images, the others from 1,000 labelled ones; {n_test:,} tested. "

@@ -29,13 +29,15 @@ def steps_at_once(number: int) -> int:
     return 1 if keras.backend.backend() == "torch" else number
 
 
-def outputs(model: keras.Model, inputs: np.ndarray, batch_size: int = 100) -> np.ndarray:
-    """What a model gives in prediction, (n, …), in batches of at most so many inputs.
+def outputs(model: keras.Model, inputs: np.ndarray | list[np.ndarray], batch_size: int = 100) -> np.ndarray:
+    """What a model gives in prediction, (n, …), in batches of at most so many rows; inputs: (n, …), or a list of such.
 
     The values of `predict`, which sets up an iterator at every call; that takes longer than a small network needs for
-    some hundred images. Raises ValueError where there is no input.
+    some hundred images. Raises ValueError where there is no row.
     """
-    if not len(inputs):
+    number = len(keras.tree.flatten(inputs)[0])
+    if not number:
         raise ValueError("outputs: there is no input to predict from.")
-    batches = np.array_split(inputs, -(-len(inputs) // batch_size))
-    return np.concatenate([model.predict_on_batch(batch) for batch in batches])
+    batches = np.array_split(np.arange(number), -(-number // batch_size))
+    parts = [keras.tree.map_structure(lambda rows, of=batch: rows[of], inputs) for batch in batches]
+    return np.concatenate([model.predict_on_batch(part) for part in parts])
